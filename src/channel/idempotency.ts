@@ -1,0 +1,43 @@
+// Remembers what recent publications with an idempotency key got, so that a retry is not published again.
+// Runs at the home. Invariant: bounded in number and age; the oldest are forgotten first.
+
+export type Published = Readonly<{ epoch: string; offset: number }>
+
+export const IDEMPOTENCY_WINDOW_MS = 5 * 60_000
+/** Per shard: at 5 minutes this carries 300 keyed publications a second. Beyond it the oldest keys go early. */
+const KEYS_MAX = 100_000
+
+export class IdempotencyCache {
+  readonly #results = new Map<string, { result: Published; untilMs: number }>()
+
+  find(channel: string, key: string, nowMs: number): Published | undefined {
+    const entry = this.#results.get(keyOf(channel, key))
+    return entry !== undefined && entry.untilMs > nowMs ? entry.result : undefined
+  }
+
+  remember(channel: string, key: string, result: Published, nowMs: number): void {
+    const name = keyOf(channel, key)
+    this.#results.delete(name)
+    this.#results.set(name, { result, untilMs: nowMs + IDEMPOTENCY_WINDOW_MS })
+    if (this.#results.size > KEYS_MAX) this.#dropOldest()
+  }
+
+  expire(nowMs: number): void {
+    for (const [name, { untilMs }] of this.#results) {
+      if (untilMs > nowMs) return
+      this.#results.delete(name)
+    }
+  }
+
+  #dropOldest(): void {
+    for (const name of this.#results.keys()) {
+      this.#results.delete(name)
+      return
+    }
+  }
+}
+
+/** A channel's name has no line break, so the two can't run into each other. */
+function keyOf(channel: string, key: string): string {
+  return `${channel}\n${key}`
+}

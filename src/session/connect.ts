@@ -1,0 +1,179 @@
+// The commands `connect` and `refresh`: who the client is, and what the server subscribes it to. Runs on the shard.
+
+import { randomUUID } from 'node:crypto'
+import type { ServerSubscription } from '../auth/claims.ts'
+import { monotonicMs, wallMs } from '../base/clock.ts'
+import { because, disconnects, type ErrorCode, errors, serverFull } from '../protocol/codes.ts'
+import type { Command, SubscribeRequest } from '../protocol/commands.ts'
+import { connectReply, errorReply, refreshReply } from '../protocol/replies.ts'
+import type { Identity, Live, Session } from './session.ts'
+import { planServerSide, subscribe } from './subscriptions.ts'
+
+type Connect = Extract<Command, { kind: 'connect' }>
+type Refresh = Extract<Command, { kind: 'refresh' }>
+
+type Grant = Readonly<{
+  user: string
+  info: string | undefined
+  expireAt: number
+  channels: ReadonlyMap<string, ServerSubscription>
+}>
+
+const ANONYMOUS: Grant = { user: '', info: undefined, expireAt: 0, channels: new Map() }
+
+export function answerConnect(session: Session, command: Connect): void {
+  const { client } = session.env.config
+  if (command.token !== '') {
+    void session.hold(() => connectWithToken(session, command))
+  } else if (client.insecure || client.allow_anonymous_connect_without_token) {
+    establish(session, command, ANONYMOUS)
+  } else {
+    session.disconnect(because(disconnects.invalidToken, 'a token is required'))
+  }
+}
+
+async function connectWithToken(session: Session, command: Connect): Promise<void> {
+  const result = await session.env.connectionTokens.verifyConnection(command.token, wallMs())
+  if (session.state.kind !== 'opening') return
+  switch (result.kind) {
+    case 'valid': {
+      const { user, info, expireAt, channels, subs } = result.claims
+      if (isPast(expireAt)) return session.fail(command.id, 'connect', errors.tokenExpired)
+      const named = new Map<string, ServerSubscription>(channels.map(channel => [channel, {}]))
+      for (const [channel, subscription] of subs) named.set(channel, subscription)
+      await establishWith(session, command, { user, info, expireAt, channels: named })
+      return
+    }
+    case 'expired':
+      return session.fail(command.id, 'connect', errors.tokenExpired)
+    case 'unavailable':
+      return session.fail(command.id, 'connect', errors.internal)
+    case 'invalid':
+      return session.disconnect(because(disconnects.invalidToken, result.why))
+  }
+}
+
+/** Makes the session live. Undefined: it was refused, and has its answer. */
+function enter(session: Session, command: Connect, grant: Grant): Live | undefined {
+  const { config, sessions } = session.env
+  const admission = sessions.admit(session, grant.user, config.client.user_connection_limit)
+  if (admission === 'user_limit') {
+    session.disconnect(disconnects.connectionLimit)
+    return undefined
+  }
+  if (admission === 'table_full') {
+    session.fail(command.id, 'connect', serverFull('the presence table'))
+    return undefined
+  }
+  const identity: Identity = { user: grant.user, userJson: JSON.stringify(grant.user), info: grant.info }
+  const live: Live = {
+    kind: 'live',
+    client: randomUUID(),
+    identity,
+    expireAt: grant.expireAt,
+    subscriptions: new Map(),
+    hasExpiringSubscriptions: false,
+    // The first ping comes at a random moment of the first interval, so that clients that reconnect together
+    // are not pinged together for ever.
+    pingAtMs: monotonicMs() + Math.ceil((Math.random() + 1) * 0.5 * config.client.ping_interval),
+    pongDueMs: 0,
+  }
+  session.state = live
+  session.rescheduled()
+  return live
+}
+
+function establish(session: Session, command: Connect, grant: Grant): void {
+  const live = enter(session, command, grant)
+  if (live !== undefined) session.reply(replyOf(session, live, command.id, []))
+}
+
+/** With server-side subscriptions: nothing of them may go out before the reply to `connect`. */
+async function establishWith(session: Session, command: Connect, grant: Grant): Promise<void> {
+  if (grant.channels.size === 0) return establish(session, command, grant)
+  const live = enter(session, command, grant)
+  if (live === undefined) return
+  session.outbox.held = true
+  const asked = new Map(command.subs.map(request => [request.channel, request]))
+  const outcomes = await Promise.all(
+    [...grant.channels].map(([channel, subscription]) =>
+      subscribeAtConnect(session, live, channel, subscription, asked.get(channel)),
+    ),
+  )
+  if (session.state !== live) return
+  const failed = outcomes.find(outcome => !outcome.ok)
+  if (failed !== undefined && !failed.ok) {
+    session.outbox.release(errorReply(command.id, failed.error))
+    session.disconnect(failed.error.temporary ? disconnects.forceReconnect : disconnects.notAvailable)
+    return
+  }
+  const subs = outcomes.flatMap(outcome => (outcome.ok ? [[outcome.channelJson, outcome.result] as const] : []))
+  session.outbox.release(replyOf(session, live, command.id, subs))
+  session.env.flusher.touch(session.outbox)
+}
+
+type AtConnect = { ok: true; channelJson: string; result: string } | { ok: false; error: ErrorCode }
+
+function subscribeAtConnect(
+  session: Session,
+  live: Live,
+  channel: string,
+  subscription: ServerSubscription,
+  request: SubscribeRequest | undefined,
+): Promise<AtConnect> {
+  const plan = planServerSide(session, live, channel, subscription, request)
+  if (!plan.ok) return Promise.resolve(plan)
+  return new Promise(resolve => {
+    subscribe(session, live, plan.plan, outcome =>
+      resolve(outcome.ok ? { ok: true, channelJson: JSON.stringify(channel), result: outcome.result } : outcome),
+    )
+  })
+}
+
+function replyOf(
+  session: Session,
+  live: Live,
+  id: number,
+  subs: ReadonlyArray<readonly [channelJson: string, result: string]>,
+): string {
+  const { version, config } = session.env
+  return connectReply(id, {
+    client: live.client,
+    version,
+    expires: live.expireAt > 0,
+    ttlS: ttlOf(live.expireAt),
+    pingS: config.client.ping_interval / 1000,
+    pong: config.client.ping_interval > 0 && session.expectsPong,
+    subs,
+  })
+}
+
+export function answerRefresh(session: Session, live: Live, command: Refresh): void {
+  if (command.token === '') return session.disconnect(because(disconnects.badRequest, 'refresh needs a token'))
+  void session.hold(async () => {
+    const result = await session.env.connectionTokens.verifyConnection(command.token, wallMs())
+    if (session.state !== live) return
+    if (result.kind === 'invalid') return session.disconnect(because(disconnects.invalidToken, result.why))
+    if (result.kind === 'unavailable') return session.fail(command.id, 'refresh', errors.internal)
+    if (result.kind === 'expired' || isPast(result.claims.expireAt)) {
+      return session.fail(command.id, 'refresh', errors.tokenExpired)
+    }
+    const { user, info, expireAt } = result.claims
+    if (user !== live.identity.user) {
+      return session.disconnect(because(disconnects.invalidToken, 'of another user'))
+    }
+    live.identity = { ...live.identity, info }
+    live.expireAt = expireAt
+    session.rescheduled()
+    session.reply(refreshReply(command.id, live.client, session.env.version, expireAt > 0, ttlOf(expireAt)))
+  })
+}
+
+/** Whole seconds that are left, at least 1: a ttl of 0 would mean none. */
+export function ttlOf(expireAt: number): number {
+  return expireAt === 0 ? 0 : Math.max(1, Math.ceil(expireAt - wallMs() / 1000))
+}
+
+export function isPast(expireAt: number): boolean {
+  return expireAt !== 0 && expireAt * 1000 <= wallMs()
+}

@@ -1,0 +1,107 @@
+// Orders: what the server API does to the sessions of a user, on each shard where the user has any.
+// Runs on the shard that got the order; the order travels as JSON from the shard that served the request.
+
+import type { Override } from '../auth/claims.ts'
+import { unreachable } from '../base/assert.ts'
+import { errors, type ErrorCode, disconnects, unsubscribes } from '../protocol/codes.ts'
+import type { SubscribeRequest } from '../protocol/commands.ts'
+import { refreshPush } from '../protocol/replies.ts'
+import { isPast, ttlOf } from './connect.ts'
+import type { Live, Session } from './session.ts'
+import type { Sessions } from './sessions.ts'
+import { planServerSide, subscribeByServer, unsubscribeByServer } from './subscriptions.ts'
+
+type Whom = Readonly<{ user: string; /** '' = all of the user's. */ client: string }>
+
+export type Order = Whom &
+  Readonly<
+    | { kind: 'disconnect'; code: number; reason: string; keep: readonly string[] }
+    | { kind: 'unsubscribe'; channel: string }
+    | { kind: 'refresh'; expired: boolean; expireAt: number; info: string | undefined }
+    | {
+        kind: 'subscribe'
+        channel: string
+        info: string | undefined
+        data: string | undefined
+        expireAt: number
+        override: Override | undefined
+        since: Readonly<{ epoch: string; offset: number }> | undefined
+      }
+  >
+
+export type OrderOutcome = { ok: true; sessions: number } | { ok: false; error: ErrorCode }
+
+export function carryOutOrder(sessions: Sessions, order: Order, done: (outcome: OrderOutcome) => void): void {
+  const targets: [Session, Live][] = []
+  for (const session of sessions.ofUser(order.user)) {
+    const { state } = session
+    if (state.kind !== 'live') continue
+    if (order.client === '' || order.client === state.client) targets.push([session, state])
+  }
+  if (order.kind !== 'subscribe') {
+    for (const [session, live] of targets) carryOut(session, live, order)
+    return done({ ok: true, sessions: targets.length })
+  }
+  subscribeAll(targets, order, done)
+}
+
+function carryOut(session: Session, live: Live, order: Exclude<Order, { kind: 'subscribe' }>): void {
+  switch (order.kind) {
+    case 'disconnect':
+      if (!order.keep.includes(live.client)) session.disconnect({ code: order.code, reason: order.reason })
+      return
+    case 'unsubscribe': {
+      // Without a channel the user leaves all of them.
+      const all = [...live.subscriptions.values()]
+      const chosen = all.filter(({ subscriber }) => order.channel === '' || subscriber.channel.name === order.channel)
+      for (const subscription of chosen) unsubscribeByServer(session, live, subscription, unsubscribes.server)
+      return
+    }
+    case 'refresh':
+      return refresh(session, live, order)
+    default:
+      unreachable(order)
+  }
+}
+
+function refresh(session: Session, live: Live, order: Extract<Order, { kind: 'refresh' }>): void {
+  if (order.expired || isPast(order.expireAt)) return session.disconnect(disconnects.expired)
+  if (order.info !== undefined) live.identity = { ...live.identity, info: order.info }
+  live.expireAt = order.expireAt
+  session.rescheduled()
+  session.reply(refreshPush(order.expireAt > 0, ttlOf(order.expireAt)))
+}
+
+/** Answers when the last of them has its position; the first error counts, except that one was there already. */
+function subscribeAll(
+  targets: readonly [Session, Live][],
+  order: Extract<Order, { kind: 'subscribe' }>,
+  done: (outcome: OrderOutcome) => void,
+): void {
+  let open = targets.length
+  let failure: ErrorCode | undefined
+  const settle = (error: ErrorCode | undefined) => {
+    if (error !== undefined && error.code !== errors.alreadySubscribed.code) failure ??= error
+    open--
+    if (open === 0) done(failure === undefined ? { ok: true, sessions: targets.length } : { ok: false, error: failure })
+  }
+  if (open === 0) return done({ ok: true, sessions: 0 })
+  const { info, data, override, expireAt } = order
+  const subscription = {
+    ...(info === undefined ? {} : { info }),
+    ...(data === undefined ? {} : { data }),
+    ...(override === undefined ? {} : { override }),
+    expireAt,
+  }
+  for (const [session, live] of targets) {
+    const plan = planServerSide(session, live, order.channel, subscription, requestOf(order))
+    if (plan.ok) subscribeByServer(session, live, plan.plan, settle)
+    else settle(plan.error)
+  }
+}
+
+function requestOf({ channel, since }: Extract<Order, { kind: 'subscribe' }>): SubscribeRequest | undefined {
+  if (since === undefined) return undefined
+  const flags = { token: '', positioned: false, recoverable: false, joinLeave: false }
+  return { channel, recover: true, epoch: since.epoch, offset: since.offset, ...flags }
+}

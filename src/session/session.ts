@@ -1,0 +1,388 @@
+// A session: the protocol state of one connection, from its first command to its goodbye. Runs on the connection's
+// shard. Invariants: commands are carried out in the order they came; nothing but `connect` is heard before the
+// session is live; whatever happens, `closed` runs once and gives everything back.
+
+import { unreachable } from '../base/assert.ts'
+import { monotonicMs, wallMs } from '../base/clock.ts'
+import { NOT_TIMED, type Timed } from '../base/wheel.ts'
+import { Outbox, type OutboxOwner } from '../fanout/outbox.ts'
+import type { Wire } from '../fanout/wire.ts'
+import { pick, slots } from '../metrics/slots.ts'
+import { because, type Disconnect, disconnects, type ErrorCode, errors } from '../protocol/codes.ts'
+import { type Command, readCommand } from '../protocol/commands.ts'
+import { emptyReply, errorReply, PING } from '../protocol/replies.ts'
+import { CatchUp } from './catch-up.ts'
+import { answerConnect, answerRefresh } from './connect.ts'
+import type { SessionEnv } from './env.ts'
+import { answerHistory, answerPresence, answerPresenceStats, answerPublish, answerRpc } from './requests.ts'
+import { answerSubscribe, answerSubRefresh, answerUnsubscribe, dropExpired, endAll } from './subscriptions.ts'
+import type { Subscription } from './subscription.ts'
+
+export type Identity = Readonly<{ user: string; userJson: string; info: string | undefined }>
+
+/** A session that has connected. */
+export type Live = {
+  readonly kind: 'live'
+  readonly client: string
+  identity: Identity
+  /** Unix seconds; 0: never. */
+  expireAt: number
+  readonly subscriptions: Map<string, Subscription>
+  /** A server-side clock runs for one of the subscriptions. */
+  hasExpiringSubscriptions: boolean
+  pingAtMs: number
+  /** 0: no pong is awaited. */
+  pongDueMs: number
+}
+
+export type SessionState =
+  | Readonly<{ kind: 'opening'; untilMs: number }>
+  | Live
+  | Readonly<{ kind: 'closing'; untilMs: number }>
+  | Readonly<{ kind: 'closed' }>
+
+/** Commands that wait for a token check or for the client to read; beyond it the client is too fast. */
+const QUEUE_COMMANDS_MAX = 2048
+/** Commands that were refused as bad requests; an SDK makes none, a person at a terminal a few. */
+const BAD_COMMANDS_MAX = 16
+/** After its goodbye a connection has so long to take what was queued. */
+const CLOSING_MS = 5000
+const CLOSED: SessionState = { kind: 'closed' }
+
+export class Session implements Timed, OutboxOwner {
+  readonly env: SessionEnv
+  readonly outbox: Outbox
+  wheelTick = NOT_TIMED
+  state: SessionState
+  /** A token is being checked: commands wait, so that their order stays. */
+  #busy = false
+  #queue: Command[] | undefined
+  #catchUp: CatchUp | undefined
+  #badCommands = 0
+  /** Allowance of the command rate, and when it was last filled up. */
+  #allowance: number
+  #allowanceMs: number
+
+  constructor(env: SessionEnv, wire: Wire) {
+    const nowMs = monotonicMs()
+    this.env = env
+    this.outbox = new Outbox(wire, this, env.outboxLimits)
+    this.state = { kind: 'opening', untilMs: nowMs + env.config.client.stale_close_delay }
+    this.#allowance = env.config.client.command_rate_limit
+    this.#allowanceMs = nowMs
+    env.sessions.open(this)
+    env.wheel.schedule(this, this.state.untilMs)
+  }
+
+  /** One command as JSON text. False: the session has ended, the rest of the frame is nobody's. */
+  receive(text: string): boolean {
+    if (this.state.kind === 'closing' || this.state.kind === 'closed') return false
+    const read = readCommand(text)
+    switch (read.kind) {
+      case 'malformed':
+        this.#count('unknown', 'disconnect')
+        this.disconnect(because(disconnects.badRequest, read.why))
+        return false
+      case 'refused':
+        return this.#refuse(read.id, read.why)
+      case 'command':
+        return this.#take(read.command)
+      default:
+        return unreachable(read)
+    }
+  }
+
+  #take(command: Command): boolean {
+    if (!this.#withinRate()) {
+      this.#count(command.kind, 'disconnect')
+      this.disconnect(disconnects.tooManyRequests)
+      return false
+    }
+    // A pong says that the client lives; it must not wait behind commands that wait for it to read.
+    if (command.kind === 'pong') return this.#pong()
+    if (!this.#mustWait()) return this.#carryOut(command)
+    this.#queue ??= []
+    if (this.#queue.length >= QUEUE_COMMANDS_MAX) {
+      this.#count(command.kind, 'disconnect')
+      this.disconnect(disconnects.tooManyRequests)
+      return false
+    }
+    this.#queue.push(command)
+    this.outbox.wantsFlushed = true
+    return true
+  }
+
+  #mustWait(): boolean {
+    if (this.#busy || (this.#queue !== undefined && this.#queue.length > 0)) return true
+    // Replies to a client that does not read would pile up: its commands wait until it does.
+    return this.outbox.lagging || this.outbox.pendingSize > this.env.outboxLimits.softBytes
+  }
+
+  #drainQueue(): void {
+    const queue = this.#queue
+    if (queue === undefined) return
+    let taken = 0
+    while (taken < queue.length && this.#mayGoOn()) this.#carryOut(queue[taken++]!)
+    queue.splice(0, taken)
+    if (queue.length === 0) this.#queue = undefined
+    else if (!this.#busy) this.#afterNextFlush()
+  }
+
+  #mayGoOn(): boolean {
+    const open = this.state.kind === 'opening' || this.state.kind === 'live'
+    return open && !this.#busy && !this.outbox.lagging && this.outbox.pendingSize <= this.env.outboxLimits.softBytes
+  }
+
+  #carryOut(command: Command): boolean {
+    if (this.state.kind === 'opening') {
+      if (command.kind === 'connect') {
+        this.#count('connect', 'ok')
+        answerConnect(this, command)
+        return true
+      }
+      this.#count(command.kind, 'disconnect')
+      this.disconnect(because(disconnects.badRequest, `${command.kind} before connect`))
+      return false
+    }
+    if (this.state.kind !== 'live') return false
+    if (command.kind === 'connect') {
+      this.#count('connect', 'disconnect')
+      this.disconnect(because(disconnects.badRequest, 'already connected'))
+      return false
+    }
+    this.#count(command.kind, 'ok')
+    this.#dispatch(command, this.state)
+    return this.isOpen
+  }
+
+  #dispatch(command: Exclude<Command, { kind: 'connect' }>, live: Live): void {
+    switch (command.kind) {
+      case 'subscribe':
+        return answerSubscribe(this, live, command)
+      case 'unsubscribe':
+        return answerUnsubscribe(this, live, command)
+      case 'sub_refresh':
+        return answerSubRefresh(this, live, command)
+      case 'refresh':
+        return answerRefresh(this, live, command)
+      case 'publish':
+        return answerPublish(this, live, command)
+      case 'history':
+        return answerHistory(this, live, command)
+      case 'presence':
+        return answerPresence(this, live, command)
+      case 'presence_stats':
+        return answerPresenceStats(this, live, command)
+      case 'rpc':
+        return answerRpc(this, live, command)
+      case 'ping':
+        return this.reply(emptyReply(command.id, 'ping'))
+      case 'send':
+      case 'pong':
+        return
+      default:
+        unreachable(command)
+    }
+  }
+
+  #pong(): boolean {
+    this.#count('pong', 'ok')
+    if (this.state.kind === 'live' && this.state.pongDueMs !== 0) {
+      this.state.pongDueMs = 0
+      return true
+    }
+    this.disconnect(because(disconnects.badRequest, 'a pong without a ping'))
+    return false
+  }
+
+  get isOpen(): boolean {
+    return this.state.kind === 'opening' || this.state.kind === 'live'
+  }
+
+  reply(text: string): void {
+    this.env.flusher.write(this.outbox, text)
+  }
+
+  fail(id: number, kind: Command['kind'], error: ErrorCode): void {
+    // It was counted as taken when it came; what it became is known only now.
+    this.env.row[slots.commands[kind].ok]! -= 1
+    this.#count(kind, 'error')
+    this.env.row[pick(slots.errors, error.code, slots.errors.other)]! += 1
+    this.reply(errorReply(id, error))
+  }
+
+  #refuse(id: number, why: string): boolean {
+    this.#count('unknown', 'error')
+    this.env.row[slots.errors[107]]! += 1
+    this.reply(errorReply(id, { ...errors.badRequest, message: `${errors.badRequest.message}: ${why}` }))
+    this.#badCommands++
+    if (this.#badCommands < BAD_COMMANDS_MAX) return true
+    this.disconnect(disconnects.tooManyErrors)
+    return false
+  }
+
+  /** Runs an asynchronous step; commands that come meanwhile wait for it. */
+  async hold(step: () => Promise<void>): Promise<void> {
+    this.#busy = true
+    try {
+      await step()
+    } catch (error) {
+      this.env.onError(this.outbox.wire.transport, error)
+      this.disconnect(disconnects.serverError)
+    }
+    this.#busy = false
+    this.#drainQueue()
+  }
+
+  /** Ends the session with a code; what was written before still goes out first. */
+  disconnect(disconnect: Disconnect): void {
+    if (!this.isOpen) return
+    this.#end(disconnect.code)
+    this.env.flusher.finish(this.outbox)
+    this.state = { kind: 'closing', untilMs: monotonicMs() + CLOSING_MS }
+    this.env.wheel.schedule(this, this.state.untilMs)
+    this.outbox.wire.end(disconnect)
+  }
+
+  /** The connection is gone. */
+  closed(): void {
+    if (this.state.kind === 'closed') return
+    if (this.isOpen) {
+      this.outbox.close()
+      this.#end(disconnects.connectionClosed.code)
+    }
+    this.outbox.close()
+    this.state = CLOSED
+    this.env.wheel.cancel(this)
+    this.env.sessions.close(this)
+  }
+
+  /** Gives back what the session held; the state is the caller's to set. */
+  #end(code: number): void {
+    const { row, sessions } = this.env
+    row[pick(slots.disconnects, code, slots.disconnects.other)]! += 1
+    this.#queue = undefined
+    this.#notLagging()
+    this.outbox.held = false
+    if (this.state.kind !== 'live') return
+    endAll(this, this.state)
+    sessions.dismiss(this, this.state.identity.user)
+  }
+
+  onTooSlow(): void {
+    this.disconnect(disconnects.slow)
+  }
+
+  onLagging(): void {
+    this.env.row[slots.laggingConnections]! += 1
+    this.env.wheel.schedule(this, this.#nextDeadlineMs())
+  }
+
+  #notLagging(): void {
+    if (this.outbox.lagging) this.env.row[slots.laggingConnections]! -= 1
+  }
+
+  onFlushed(): void {
+    if (!this.isOpen || this.outbox.lagging) return
+    this.#catchUp?.resume()
+    this.#drainQueue()
+  }
+
+  #afterNextFlush(): void {
+    this.outbox.wantsFlushed = true
+    this.env.flusher.touch(this.outbox)
+  }
+
+  /** The socket has room again. */
+  onDrained(): void {
+    if (this.state.kind !== 'live' || !this.outbox.lagging || !this.outbox.hasRoom()) return
+    this.#notLagging()
+    this.outbox.resume()
+    this.#catchUp ??= new CatchUp(this, this.state)
+    this.#catchUp.start()
+    this.#afterNextFlush()
+  }
+
+  /** The wheel: one of the deadlines has come. */
+  onDue(): void {
+    const nowMs = monotonicMs()
+    const { state } = this
+    switch (state.kind) {
+      case 'opening':
+        // While a token is being checked the client has done its part.
+        if (this.#busy) this.env.wheel.schedule(this, nowMs + this.env.config.client.stale_close_delay)
+        else this.disconnect(disconnects.stale)
+        return
+      case 'live':
+        this.#onLiveDue(state, nowMs)
+        if (this.isOpen) this.env.wheel.schedule(this, this.#nextDeadlineMs())
+        return
+      case 'closing':
+        // The goodbye did not go through, for the client does not read: no more waiting.
+        this.outbox.wire.destroy()
+        return
+      case 'closed':
+        return
+      default:
+        unreachable(state)
+    }
+  }
+
+  #onLiveDue(live: Live, nowMs: number): void {
+    const { client } = this.env.config
+    if (live.pongDueMs !== 0 && nowMs >= live.pongDueMs) return this.disconnect(disconnects.noPong)
+    if (this.outbox.lagging && nowMs >= this.outbox.laggingSinceMs + client.slow_timeout) return this.onTooSlow()
+    if (live.expireAt !== 0 && wallMs() >= live.expireAt * 1000 + client.expired_close_delay) {
+      return this.disconnect(disconnects.expired)
+    }
+    if (live.hasExpiringSubscriptions) dropExpired(this, live, wallMs())
+    if (client.ping_interval === 0 || nowMs < live.pingAtMs) return
+    live.pingAtMs = nowMs + client.ping_interval
+    if (this.expectsPong && live.pongDueMs === 0) live.pongDueMs = nowMs + client.pong_timeout
+    this.reply(PING)
+  }
+
+  /** On TCP the kernel notices dead peers, and a person with a line client need not answer pings. */
+  get expectsPong(): boolean {
+    return this.outbox.wire.transport === 'websocket' || this.env.config.tcp.require_pong
+  }
+
+  #nextDeadlineMs(): number {
+    if (this.state.kind !== 'live') return Number.POSITIVE_INFINITY
+    const { client } = this.env.config
+    const { pingAtMs, pongDueMs, expireAt, hasExpiringSubscriptions } = this.state
+    const nowMs = monotonicMs()
+    let next = client.ping_interval === 0 ? nowMs + IDLE_CHECK_MS : pingAtMs
+    if (pongDueMs !== 0) next = Math.min(next, pongDueMs)
+    if (this.outbox.lagging) next = Math.min(next, this.outbox.laggingSinceMs + client.slow_timeout)
+    if (expireAt !== 0) next = Math.min(next, nowMs + expireAt * 1000 + client.expired_close_delay - wallMs())
+    if (hasExpiringSubscriptions) next = Math.min(next, nowMs + EXPIRY_CHECK_MS)
+    return next
+  }
+
+  /** Sets the clock anew after something with a deadline has changed. */
+  rescheduled(): void {
+    this.env.wheel.schedule(this, this.#nextDeadlineMs())
+  }
+
+  #count(kind: Command['kind'] | 'unknown', outcome: 'ok' | 'error' | 'disconnect'): void {
+    this.env.row[slots.commands[kind][outcome]]! += 1
+  }
+
+  #withinRate(): boolean {
+    const perSecond = this.env.config.client.command_rate_limit
+    if (perSecond === 0) return true
+    const nowMs = monotonicMs()
+    const gained = ((nowMs - this.#allowanceMs) * perSecond) / 1000
+    this.#allowance = Math.min(perSecond, this.#allowance + gained)
+    this.#allowanceMs = nowMs
+    if (this.#allowance < 1) return false
+    this.#allowance -= 1
+    return true
+  }
+}
+
+/** How often a session without pings looks at its clocks. */
+const IDLE_CHECK_MS = 60_000
+/** How often expiring subscriptions are looked at: their grace time is many seconds. */
+const EXPIRY_CHECK_MS = 1000

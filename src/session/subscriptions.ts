@@ -1,0 +1,331 @@
+// Subscribing, unsubscribing and what ends a subscription. Runs on the shard.
+// Invariant: for each entry of `live.subscriptions` the registry counts one subscriber, until the home has answered
+// and the entry is gone; and a home that was asked to add a member is told when it leaves, in that order.
+
+import type { Override, ServerSubscription } from '../auth/claims.ts'
+import {
+  accessOfSubscriber,
+  decideSubscriptionModes,
+  maySubscribe,
+  type SubscriptionModes,
+} from '../auth/permissions.ts'
+import { wallMs } from '../base/clock.ts'
+import type { ResolvedChannel } from '../config/namespaces.ts'
+import { startDelivery } from '../fanout/audience.ts'
+import { pick, slots } from '../metrics/slots.ts'
+import {
+  because,
+  detailed,
+  disconnects,
+  type ErrorCode,
+  errors,
+  serverFull,
+  type Unsubscribe,
+  unsubscribes,
+} from '../protocol/codes.ts'
+import type { Command, SubscribeRequest } from '../protocol/commands.ts'
+import {
+  clientInfo,
+  emptyReply,
+  subRefreshReply,
+  subscribePush,
+  subscribeReply,
+  subscribeResult,
+  unsubscribePush,
+} from '../protocol/replies.ts'
+import { isPast, ttlOf } from './connect.ts'
+import type { Live, Session } from './session.ts'
+import { createSubscription, type Subscription } from './subscription.ts'
+
+type Known = Extract<ResolvedChannel, { kind: 'known' }>
+
+/** A subscription that was granted and only has to be carried out. */
+export type Plan = Readonly<{
+  channel: string
+  known: Known
+  modes: SubscriptionModes
+  serverSide: boolean
+  channelInfo: string | undefined
+  /** Raw JSON for the client, from the token or the API. */
+  data: string | undefined
+  expireAt: number
+  recover: Readonly<{ epoch: string; offset: number }> | undefined
+}>
+
+export type PlanResult = { ok: true; plan: Plan } | { ok: false; error: ErrorCode }
+export type SubscribeOutcome = { ok: true; result: string } | { ok: false; error: ErrorCode }
+
+type Grant = Readonly<{
+  serverSide: boolean
+  channelInfo?: string | undefined
+  data?: string | undefined
+  override?: Override | undefined
+  expireAt?: number
+}>
+
+export function answerSubscribe(session: Session, live: Live, command: Extract<Command, { kind: 'subscribe' }>): void {
+  const { id, request } = command
+  const checked = checkChannel(session, live, request.channel)
+  if (!checked.ok) return session.fail(id, 'subscribe', checked.error)
+  if (request.token !== '') {
+    void session.hold(() => subscribeWithToken(session, live, id, request, checked.known))
+    return
+  }
+  const who = { user: live.identity.user, insecure: session.env.config.client.insecure }
+  if (maySubscribe(checked.known.options, checked.known, who, 'none') === 'denied') {
+    return session.fail(id, 'subscribe', errors.permissionDenied)
+  }
+  carryOut(session, live, id, planOf(session, live, checked.known, request, { serverSide: false }))
+}
+
+async function subscribeWithToken(
+  session: Session,
+  live: Live,
+  id: number,
+  request: SubscribeRequest,
+  known: Known,
+): Promise<void> {
+  const result = await session.env.subscriptionTokens.verifySubscription(request.token, wallMs())
+  if (session.state !== live) return
+  if (result.kind === 'unavailable') return session.fail(id, 'subscribe', errors.internal)
+  if (result.kind === 'expired') return session.fail(id, 'subscribe', errors.tokenExpired)
+  if (result.kind === 'invalid') return session.fail(id, 'subscribe', detailed(errors.permissionDenied, result.why))
+  const { user, channel, client, info, override, expireAt } = result.claims
+  if (user !== live.identity.user || channel !== request.channel || (client !== '' && client !== live.client)) {
+    return session.fail(id, 'subscribe', detailed(errors.permissionDenied, 'the token is for another subscription'))
+  }
+  if (isPast(expireAt)) return session.fail(id, 'subscribe', errors.tokenExpired)
+  const grant = { serverSide: false, channelInfo: info, override, expireAt }
+  carryOut(session, live, id, planOf(session, live, known, request, grant))
+}
+
+function carryOut(session: Session, live: Live, id: number, plan: Plan): void {
+  subscribe(session, live, plan, outcome => {
+    if (session.state !== live) return
+    if (outcome.ok) session.reply(subscribeReply(id, outcome.result))
+    else session.fail(id, 'subscribe', outcome.error)
+  })
+}
+
+/** A subscription by the server's will: from the connection token or by the API. */
+export function planServerSide(
+  session: Session,
+  live: Live,
+  channel: string,
+  subscription: ServerSubscription & { expireAt?: number },
+  request: SubscribeRequest | undefined,
+): PlanResult {
+  const checked = checkChannel(session, live, channel)
+  if (!checked.ok) return checked
+  const { info: channelInfo, data, override, expireAt = 0 } = subscription
+  const grant = { serverSide: true, channelInfo, data, override, expireAt }
+  return { ok: true, plan: planOf(session, live, checked.known, request ?? { ...NO_REQUEST, channel }, grant) }
+}
+
+const NO_REQUEST: Omit<SubscribeRequest, 'channel'> = {
+  token: '',
+  recover: false,
+  epoch: '',
+  offset: 0,
+  positioned: false,
+  recoverable: false,
+  joinLeave: false,
+}
+
+function checkChannel(
+  session: Session,
+  live: Live,
+  channel: string,
+): { ok: true; known: Known } | { ok: false; error: ErrorCode } {
+  if (live.subscriptions.has(channel)) return { ok: false, error: errors.alreadySubscribed }
+  const limit = session.env.config.client.channel_limit
+  if (live.subscriptions.size >= limit) {
+    return { ok: false, error: detailed(errors.limitExceeded, `${limit} channels a connection`) }
+  }
+  const resolved = session.env.namespaces.resolve(channel)
+  if (resolved.kind === 'bad') return { ok: false, error: detailed(errors.badRequest, resolved.why) }
+  if (resolved.kind === 'unknown') return { ok: false, error: errors.unknownChannel }
+  return { ok: true, known: resolved }
+}
+
+function planOf(session: Session, live: Live, known: Known, request: SubscribeRequest, grant: Grant): Plan {
+  const who = { user: live.identity.user, insecure: session.env.config.client.insecure }
+  const requested = {
+    positioned: request.positioned,
+    recoverable: request.recoverable,
+    join_leave: request.joinLeave,
+  }
+  const may = accessOfSubscriber(known.options, who)
+  const modes = decideSubscriptionModes(known.options, grant.override, requested, may)
+  const recovers = request.recover && modes.recoverable
+  return {
+    channel: request.channel,
+    known,
+    modes,
+    serverSide: grant.serverSide,
+    channelInfo: grant.channelInfo,
+    data: grant.data,
+    expireAt: grant.expireAt ?? 0,
+    recover: recovers ? { epoch: request.epoch, offset: request.offset } : undefined,
+  }
+}
+
+/** Carries out a granted subscription; `done` may run before this returns, and not at all if the session ends. */
+export function subscribe(session: Session, live: Live, plan: Plan, done: (outcome: SubscribeOutcome) => void): void {
+  const { registry, directory } = session.env
+  const { channel, modes, recover } = plan
+  const local = registry.join(channel, plan.known.options)
+  if (local === undefined) return done({ ok: false, error: serverFull('the route table') })
+  const subscription = createSubscription(session.outbox, local, plan)
+  live.subscriptions.set(channel, subscription)
+  const info = clientInfo(live.client, live.identity.userJson, live.identity.info, plan.channelInfo)
+  const ask = {
+    channel,
+    client: live.client,
+    user: live.identity.user,
+    info: modes.presence || modes.emitJoinLeave ? info : '',
+    presence: modes.presence,
+    emitsJoinLeave: modes.emitJoinLeave,
+    recover: recover !== undefined,
+    epoch: recover?.epoch ?? '',
+    offset: recover?.offset ?? 0,
+  }
+  directory.ask('subscribe', ask, outcome => {
+    if (subscription.state === 'ended') return registry.leave(local)
+    if (!outcome.ok) {
+      live.subscriptions.delete(channel)
+      registry.leave(local)
+      return done(outcome)
+    }
+    const { epoch, offset, recovered, publications } = outcome.value
+    local.epoch = epoch
+    subscription.state = 'live'
+    if (plan.expireAt !== 0) {
+      live.hasExpiringSubscriptions = true
+      session.rescheduled()
+    }
+    startDelivery(subscription.subscriber, offset, modes.pushJoinLeave)
+    done({ ok: true, result: resultOf(plan, { epoch, offset, recovered, publications }) })
+  })
+}
+
+function resultOf(
+  plan: Plan,
+  answer: { epoch: string; offset: number; recovered: boolean; publications: string },
+): string {
+  const { modes, expireAt, recover, data } = plan
+  return subscribeResult({
+    expires: expireAt > 0,
+    ttlS: ttlOf(expireAt),
+    recoverable: modes.recoverable,
+    positioned: modes.positioned,
+    epoch: modes.positioned ? answer.epoch : '',
+    offset: modes.positioned ? answer.offset : 0,
+    wasRecovering: recover !== undefined,
+    recovered: answer.recovered,
+    publications: answer.publications,
+    data,
+  })
+}
+
+export function answerUnsubscribe(
+  session: Session,
+  live: Live,
+  command: Extract<Command, { kind: 'unsubscribe' }>,
+): void {
+  const subscription = live.subscriptions.get(command.channel)
+  if (subscription !== undefined) endOne(session, live, subscription)
+  session.reply(emptyReply(command.id, 'unsubscribe'))
+}
+
+export function answerSubRefresh(
+  session: Session,
+  live: Live,
+  command: Extract<Command, { kind: 'sub_refresh' }>,
+): void {
+  const { id, channel, token } = command
+  if (token === '') return session.disconnect(because(disconnects.badRequest, 'sub_refresh needs a token'))
+  void session.hold(async () => {
+    const result = await session.env.subscriptionTokens.verifySubscription(token, wallMs())
+    if (session.state !== live) return
+    const subscription = live.subscriptions.get(channel)
+    if (subscription === undefined) return session.fail(id, 'sub_refresh', detailed(errors.badRequest, 'not subscribed'))
+    if (result.kind === 'unavailable') return session.fail(id, 'sub_refresh', errors.internal)
+    if (result.kind === 'invalid') return session.fail(id, 'sub_refresh', detailed(errors.permissionDenied, result.why))
+    if (result.kind === 'expired' || isPast(result.claims.expireAt)) {
+      return session.fail(id, 'sub_refresh', errors.tokenExpired)
+    }
+    const { claims } = result
+    if (claims.user !== live.identity.user || claims.channel !== channel) {
+      return session.fail(id, 'sub_refresh', detailed(errors.permissionDenied, 'the token is for another subscription'))
+    }
+    subscription.expireAt = claims.expireAt
+    live.hasExpiringSubscriptions ||= claims.expireAt !== 0
+    session.rescheduled()
+    session.reply(subRefreshReply(id, claims.expireAt > 0, ttlOf(claims.expireAt)))
+  })
+}
+
+/** Subscribes a live session by the server's will and tells it. `done` gets undefined when it is carried out. */
+export function subscribeByServer(
+  session: Session,
+  live: Live,
+  plan: Plan,
+  done: (error: ErrorCode | undefined) => void,
+): void {
+  subscribe(session, live, plan, outcome => {
+    if (outcome.ok && session.state === live) {
+      session.reply(subscribePush(JSON.stringify(plan.channel), outcome.result))
+    }
+    done(outcome.ok ? undefined : outcome.error)
+  })
+}
+
+/** Ends a subscription by the server's will and tells the client. */
+export function unsubscribeByServer(
+  session: Session,
+  live: Live,
+  subscription: Subscription,
+  unsubscribe: Unsubscribe,
+): void {
+  session.env.row[pick(slots.unsubscribes, unsubscribe.code, slots.unsubscribes.other)]! += 1
+  endOne(session, live, subscription)
+  session.reply(unsubscribePush(subscription.subscriber.channel.nameJson, unsubscribe))
+}
+
+/** The stream can't be continued: the client subscribes again and learns `recovered: false`. */
+export function loseState(session: Session, live: Live, subscription: Subscription): void {
+  // An SDK does not subscribe again to what the server subscribed it to; only a new connection brings that back.
+  if (subscription.serverSide) session.disconnect(disconnects.insufficientState)
+  else unsubscribeByServer(session, live, subscription, unsubscribes.insufficientState)
+}
+
+export function dropExpired(session: Session, live: Live, nowMs: number): void {
+  const graceMs = session.env.config.client.expired_sub_close_delay
+  for (const subscription of [...live.subscriptions.values()]) {
+    if (subscription.expireAt === 0 || nowMs < subscription.expireAt * 1000 + graceMs) continue
+    if (subscription.serverSide) return session.disconnect(disconnects.subscriptionExpired)
+    unsubscribeByServer(session, live, subscription, unsubscribes.expired)
+  }
+}
+
+export function endAll(session: Session, live: Live): void {
+  for (const subscription of [...live.subscriptions.values()]) endOne(session, live, subscription)
+}
+
+function endOne(session: Session, live: Live, subscription: Subscription): void {
+  const { registry, flusher, directory } = session.env
+  const { subscriber, modes, state } = subscription
+  const { channel } = subscriber
+  live.subscriptions.delete(channel.name)
+  subscription.state = 'ended'
+  // While the home has not answered, its answer gives the registry's count back.
+  if (state === 'live') {
+    flusher.stop(subscriber)
+    registry.leave(channel)
+  }
+  if (modes.presence || modes.emitJoinLeave) {
+    const { presence, emitJoinLeave: emitsJoinLeave } = modes
+    directory.tell('leave', { channel: channel.name, client: live.client, presence, emitsJoinLeave })
+  }
+}

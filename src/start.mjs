@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+// The entry that any Node can read: says what to do where Node is too old for TypeScript, else loads main.ts.
+// Main thread. The same check as in cli/node-version.ts, which such a Node can't load.
+
+const NODE_MIN = [22, 18]
+const [major, minor] = process.versions.node.split('.').map(Number)
+
+if (major > NODE_MIN[0] || (major === NODE_MIN[0] && minor >= NODE_MIN[1])) {
+  await import('./main.ts')
+} else {
+  process.stderr.write(
+    `fanwire: needs Node ${NODE_MIN.join('.')} or newer, and this is ${process.versions.node}: run "npm install", which brings the right one, and start it with "npm start"\n`,
+  )
+  process.exitCode = 1
+}
