@@ -1,16 +1,16 @@
 // The guard around callbacks of libraries: an error in one of them is caught at the edge of the program, so that it
 // ends one connection and never a thread. Any thread.
 
-/** Wraps a callback; what it throws goes to `onError` with the callback's arguments. */
+/** Wraps a callback; what it throws goes to `onError`, with the callback's first argument. */
 export function guard<A extends unknown[]>(
   callback: (...args: A) => void,
-  onError: (error: unknown, ...args: A) => void,
+  onError: (error: unknown, first: NoInfer<A>[0]) => void,
 ): (...args: A) => void {
   return (...args: A) => {
     try {
       callback(...args)
     } catch (error) {
-      onError(error, ...args)
+      onError(error, args[0])
     }
   }
 }

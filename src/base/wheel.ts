@@ -18,8 +18,12 @@ export class Wheel<T extends Timed> {
     this.#tick = Math.floor(options.nowMs / options.tickMs)
   }
 
-  /** Sets the deadline; an earlier one of the same thing is forgotten. */
+  /** Sets the deadline, Infinity for none; an earlier one of the same thing is forgotten. */
   schedule(item: T, atMs: number): void {
+    if (atMs === Number.POSITIVE_INFINITY) {
+      this.cancel(item)
+      return
+    }
     const tick = Math.max(Math.ceil(atMs / this.#tickMs), this.#tick + 1)
     if (item.wheelTick === tick) return
     item.wheelTick = tick
@@ -33,9 +37,13 @@ export class Wheel<T extends Timed> {
     item.wheelTick = NOT_TIMED
   }
 
-  /** Calls `onDue` for all whose time has come. It may set new deadlines. */
+  /**
+   * Calls `onDue` for all whose time has come. It may set new deadlines. If it throws, the others still have their
+   * turn, for their deadlines come only once; then the first error is thrown on.
+   */
   advance(nowMs: number): void {
     const last = Math.floor(nowMs / this.#tickMs)
+    let failure: { error: unknown } | undefined
     while (this.#tick < last) {
       const tick = ++this.#tick
       const bucket = this.#buckets.get(tick)
@@ -44,8 +52,13 @@ export class Wheel<T extends Timed> {
       for (const item of bucket) {
         if (item.wheelTick !== tick) continue
         item.wheelTick = NOT_TIMED
-        this.#onDue(item)
+        try {
+          this.#onDue(item)
+        } catch (error) {
+          failure ??= { error }
+        }
       }
     }
+    if (failure !== undefined) throw failure.error
   }
 }

@@ -6,9 +6,9 @@ import { assert, unreachable } from '../base/assert.ts'
 import { errors } from '../protocol/codes.ts'
 import {
   type Answer,
-  answerOf,
   type Ask,
   type AskKind,
+  answerOf,
   decodeHead,
   type Encoded,
   encodeAnswer,
@@ -48,9 +48,20 @@ export class Directory {
   readonly #local: LocalSide
   readonly #homeOf: (channel: string) => number
   readonly #pending = new Map<number, Pending>()
+  /**
+   * Heads of tells that found the ring full. Bounded by the subscriptions of this shard: each ends once, and no new
+   * one is asked for while something is owed.
+   */
+  readonly #owed = new Map<number, Uint8Array[]>()
   #seq = 0
 
-  constructor(options: { shard: number; mesh: Mesh; home: Home; local: LocalSide; homeOf: (channel: string) => number }) {
+  constructor(options: {
+    shard: number
+    mesh: Mesh
+    home: Home
+    local: LocalSide
+    homeOf: (channel: string) => number
+  }) {
     this.#shard = options.shard
     this.#mesh = options.mesh
     this.#home = options.home
@@ -59,7 +70,11 @@ export class Directory {
   }
 
   /** Asks the home of the channel. The outcome may come before this returns. */
-  ask<K extends ChannelAskKind>(kind: K, ask: Ask<K>, onOutcome: (outcome: Outcome<Answer<K>>) => void): void {
+  ask<K extends ChannelAskKind>(
+    kind: K,
+    ask: Ask<K>,
+    onOutcome: (outcome: Outcome<Answer<K>>) => void,
+  ): void {
     this.askShard(this.#homeOf(ask.channel), kind, ask, onOutcome)
   }
 
@@ -70,7 +85,11 @@ export class Directory {
     onOutcome: (outcome: Outcome<Answer<K>>) => void,
   ): void {
     if (shard === this.#shard) {
-      this.#execute({ type: 'ask', kind, seq: 0, ask } as Extract<Received, { type: 'ask' }>, shard, onOutcome as never)
+      this.#execute(
+        { type: 'ask', kind, seq: 0, ask } as Extract<Received, { type: 'ask' }>,
+        shard,
+        onOutcome as never,
+      )
       return
     }
     const link = this.#mesh.link(shard)
@@ -80,21 +99,50 @@ export class Directory {
     this.#seq = (this.#seq + 1) % SEQ_MODULUS
     const seq = this.#seq
     const { head, payload } = encodeAsk(kind, seq, ask)
-    if (head.length + payload.length * 3 > link.frameBytesMax && head.length + Buffer.byteLength(payload) > link.frameBytesMax) {
+    if (
+      head.length + payload.length * 3 > link.frameBytesMax &&
+      head.length + Buffer.byteLength(payload) > link.frameBytesMax
+    ) {
       return onOutcome({ ok: false, error: errors.limitExceeded })
     }
-    if (!link.send(head, payload)) return onOutcome({ ok: false, error: errors.tooManyRequests })
+    if (!this.#payOff(shard) || !link.send(head, payload))
+      return onOutcome({ ok: false, error: errors.tooManyRequests })
     this.#pending.set(seq, { shard, kind, onOutcome })
   }
 
-  /** Tells the home of a channel. False: it could not be told now. */
-  tell<K extends 'leave' | 'restore'>(kind: K, tell: Tells[K]): boolean {
+  /** Tells the home of a channel. While its ring is full the tell is owed: it goes before any later ask. */
+  tell<K extends 'leave' | 'restore'>(kind: K, tell: Tells[K]): void {
     const shard = this.#homeOf(tell.channel)
     if (shard === this.#shard) {
       this.#hear({ type: 'tell', kind, tell } as Extract<Received, { type: 'tell' }>, shard, EMPTY)
-      return true
+      return
     }
-    return this.#mesh.link(shard)?.send(encodeTell(kind, tell), undefined) ?? false
+    const link = this.#mesh.link(shard)
+    // A home that was lost has forgotten its members; the new one is told who is left.
+    if (link === undefined) return
+    const head = encodeTell(kind, tell)
+    if (this.#payOff(shard) && link.send(head, undefined)) return
+    const owed = this.#owed.get(shard) ?? []
+    owed.push(head)
+    this.#owed.set(shard, owed)
+  }
+
+  /** Sends what is owed to a shard, in order. True: nothing is owed any more. */
+  #payOff(shard: number): boolean {
+    const owed = this.#owed.get(shard)
+    if (owed === undefined) return true
+    const link = this.#mesh.link(shard)
+    let sent = 0
+    while (sent < owed.length && link?.send(owed[sent]!, undefined)) sent++
+    owed.splice(0, sent)
+    if (owed.length > 0) return false
+    this.#owed.delete(shard)
+    return true
+  }
+
+  /** Now and then: tries again what is owed. */
+  payOffAll(): void {
+    for (const shard of [...this.#owed.keys()]) this.#payOff(shard)
   }
 
   /** A frame from the ring of another shard. The bytes are views that are valid until this returns. */
@@ -104,10 +152,8 @@ export class Directory {
     switch (received.type) {
       case 'tell':
         return this.#hear(received, from, bytes.subarray(payloadStart, end))
-      case 'ask': {
-        const { kind, seq } = received
-        return this.#execute(received, from, outcome => this.#answer(from, kind, seq, outcome))
-      }
+      case 'ask':
+        return this.#serve(received, from)
       case 'answer': {
         const pending = this.#settle(received.seq)
         const value = answerOf(pending.kind, received.values, payloadText)
@@ -127,7 +173,23 @@ export class Directory {
       this.#pending.delete(seq)
       pending.onOutcome({ ok: false, error: errors.internal })
     }
+    this.#owed.delete(shard)
     this.#home.loseShard(shard)
+  }
+
+  /** An ask of another shard; an error of ours is its failure, and then the caller's to count. */
+  #serve(received: Extract<Received, { type: 'ask' }>, from: number): void {
+    const { kind, seq } = received
+    let isAnswered = false
+    try {
+      this.#execute(received, from, outcome => {
+        isAnswered = true
+        this.#answer(from, kind, seq, outcome)
+      })
+    } catch (error) {
+      if (!isAnswered) this.#answer(from, kind, seq, { ok: false, error: errors.internal })
+      throw error
+    }
   }
 
   #settle(seq: number): Pending {
@@ -140,7 +202,9 @@ export class Directory {
   #answer(to: number, kind: AskKind, seq: number, outcome: Outcome<Answer<AskKind>>): void {
     const link = this.#mesh.link(to)
     if (link === undefined) return
-    let encoded: Encoded = outcome.ok ? encodeAnswer(kind, seq, outcome.value) : encodeFailure(seq, outcome.error)
+    let encoded: Encoded = outcome.ok
+      ? encodeAnswer(kind, seq, outcome.value)
+      : encodeFailure(seq, outcome.error)
     if (encoded.head.length + Buffer.byteLength(encoded.payload) > link.frameBytesMax) {
       encoded = encodeFailure(seq, errors.limitExceeded)
     }

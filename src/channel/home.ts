@@ -72,7 +72,8 @@ export class Home {
     if (earlier !== undefined) return { ok: true, value: earlier }
     const found = this.#forPublishing(ask.channel)
     if (!found.ok) return found
-    const result = found.value === undefined ? { ok: true as const, value: NOBODY } : this.#place(found.value, ask, nowMs)
+    const result =
+      found.value === undefined ? { ok: true as const, value: NOBODY } : this.#place(found.value, ask, nowMs)
     if (result.ok && keyed) this.#idempotency.remember(ask.channel, ask.idempotencyKey, result.value, nowMs)
     return result
   }
@@ -83,7 +84,8 @@ export class Home {
     if (known !== undefined) return { ok: true, value: known }
     const options = this.#options.optionsOf(name)
     if (options === undefined) return { ok: false, error: errors.unknownChannel }
-    if (!options.historyEnabled && this.#options.routes.find(name) === NONE) return { ok: true, value: undefined }
+    if (!options.historyEnabled && this.#options.routes.find(name) === NONE)
+      return { ok: true, value: undefined }
     return this.#open(name)
   }
 
@@ -97,7 +99,10 @@ export class Home {
     const line = this.#encode(text)
     const { outlet } = this.#options
     if (line.length > outlet.lineBytesMax) {
-      return { ok: false, error: detailed(errors.limitExceeded, `data of ${line.length} bytes, at most ${outlet.lineBytesMax}`) }
+      return {
+        ok: false,
+        error: detailed(errors.limitExceeded, `data of ${line.length} bytes, at most ${outlet.lineBytesMax}`),
+      }
     }
     // Either all shards can take it or it does not happen: an offset once given must reach everybody.
     for (let shard = 0; shard < this.#options.shards; shard++) {
@@ -138,7 +143,11 @@ export class Home {
   }
 
   /** `answered` runs before the join event goes out, so that the new subscriber sees its own. */
-  subscribe(ask: Ask<'subscribe'>, shard: number, answered: (outcome: Outcome<Answer<'subscribe'>>) => void): void {
+  subscribe(
+    ask: Ask<'subscribe'>,
+    shard: number,
+    answered: (outcome: Outcome<Answer<'subscribe'>>) => void,
+  ): void {
     const opened = this.#openFor(ask.channel)
     if (!opened.ok) return answered(opened)
     const channel = opened.value
@@ -187,7 +196,8 @@ export class Home {
   catchUp(ask: Ask<'catchUp'>): Outcome<Answer<'catchUp'>> {
     const channel = this.#channels.get(ask.channel)
     const window = channel?.window
-    if (channel === undefined || window === undefined) return { ok: false, error: errors.unrecoverablePosition }
+    if (channel === undefined || window === undefined)
+      return { ok: false, error: errors.unrecoverablePosition }
     this.#expire(window)
     const decision = decideRecovery(this.#state(channel, window), ask, Number.POSITIVE_INFINITY)
     if (decision.kind === 'lost') return { ok: false, error: errors.unrecoverablePosition }

@@ -1,6 +1,12 @@
 // Who is in a channel: the list behind presence, and behind leave events when a shard is lost. Runs at the home.
 
-export type Member = Readonly<{ user: string; info: string; shard: number; presence: boolean; emitsJoinLeave: boolean }>
+export type Member = Readonly<{
+  user: string
+  info: string
+  shard: number
+  presence: boolean
+  emitsJoinLeave: boolean
+}>
 
 export class Members {
   readonly #byClient = new Map<string, Member>()

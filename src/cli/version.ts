@@ -1,13 +1,7 @@
-// `--version`: the version of this program, from package.json. Main thread.
+// `--version`: prints the version of this program and of its runtime. Main thread.
 
-import { readFileSync } from 'node:fs'
+import { readVersion } from '../base/version.ts'
 import { refuseArguments } from './command.ts'
-
-/** Version of the program; a client sees it in the reply to connect. */
-export function readVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
-}
 
 export async function version(argv: readonly string[], print: (text: string) => void): Promise<number> {
   refuseArguments('--version', argv)

@@ -50,6 +50,7 @@ export const configSchema = section('', {
       { default: '10s', min: '100ms', max: '10m' },
       'A line must be whole this long after its first byte.',
     ),
+    require_pong: flag('Whether TCP clients must answer pings, as WebSocket clients must.'),
   }),
   client,
   http_api: section('The HTTP API under /api/.', {

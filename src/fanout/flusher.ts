@@ -5,7 +5,7 @@
 import { monotonicMs, monotonicUs } from '../base/clock.ts'
 import { observe, slots } from '../metrics/slots.ts'
 import { type Audience, FLOWING, type LocalChannel, type Subscriber } from './audience.ts'
-import { type BatchMemory, BATCH_BYTES_MAX } from './batch-memory.ts'
+import { BATCH_BYTES_MAX, type BatchMemory } from './batch-memory.ts'
 import { type Frame, frameOf } from './frame.ts'
 import { type Outbox, Scratch } from './outbox.ts'
 

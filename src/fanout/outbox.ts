@@ -137,7 +137,8 @@ export class Outbox {
   }
 
   #keep(subscriber: object, frame: Frame): number {
-    const kept = (this.#kept ??= [])
+    this.#kept ??= []
+    const kept = this.#kept
     kept.push({ subscriber, frame: stableFrame(frame) })
     this.#keptBytes += frame.lines.length
     let dropped = 0

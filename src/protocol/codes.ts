@@ -31,7 +31,11 @@ export function detailed(error: ErrorCode, detail: string): ErrorCode {
 
 /** A shared table or a ring is full: nothing is wrong with the request, and later it may be granted. */
 export function serverFull(what: string): ErrorCode {
-  return { ...errors.limitExceeded, message: `${errors.limitExceeded.message}: ${what} is full`, temporary: true }
+  return {
+    ...errors.limitExceeded,
+    message: `${errors.limitExceeded.message}: ${what} is full`,
+    temporary: true,
+  }
 }
 
 /** 3000–3499 ask the client to reconnect, 3500–3999 ask it not to. */

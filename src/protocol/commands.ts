@@ -19,11 +19,25 @@ export type SubscribeRequest = Readonly<{
 }>
 
 export type Command =
-  | Readonly<{ kind: 'connect'; id: number; token: string; subs: SubscribeRequest[]; name: string; version: string }>
+  | Readonly<{
+      kind: 'connect'
+      id: number
+      token: string
+      subs: SubscribeRequest[]
+      name: string
+      version: string
+    }>
   | Readonly<{ kind: 'subscribe'; id: number; request: SubscribeRequest }>
   | Readonly<{ kind: 'unsubscribe'; id: number; channel: string }>
   | Readonly<{ kind: 'publish'; id: number; channel: string; data: string }>
-  | Readonly<{ kind: 'history'; id: number; channel: string; limit: number; since: Position | undefined; reverse: boolean }>
+  | Readonly<{
+      kind: 'history'
+      id: number
+      channel: string
+      limit: number
+      since: Position | undefined
+      reverse: boolean
+    }>
   | Readonly<{ kind: 'presence'; id: number; channel: string }>
   | Readonly<{ kind: 'presence_stats'; id: number; channel: string }>
   | Readonly<{ kind: 'rpc'; id: number; method: string; data: string }>
@@ -84,13 +98,21 @@ export function readCommand(text: string): ReadResult {
   if (method === undefined) {
     const unknown = Object.keys(root).find(key => key !== 'id')
     if (unknown === undefined && id === 0) return { kind: 'command', command: { kind: 'pong', id: 0 } }
-    const why = unknown === undefined ? 'no command beside the id' : `unknown command "${unknown.slice(0, 32)}"`
+    const why =
+      unknown === undefined
+        ? 'no command beside the id'
+        : `unknown command "${unknown.slice(0, 32).toWellFormed()}"`
     return { kind: 'malformed', why }
   }
   if (id === 0 && method !== 'send') return { kind: 'malformed', why: `${method} needs an id` }
   const body = root[method]
-  if (!isRecord(body)) return { kind: 'refused', id, why: `${method} is an object` }
+  if (!isRecord(body)) return refuse(id, `${method} is an object`)
   return readBody(method, id, body, text)
+}
+
+/** A `send` has no id, so there is nobody to tell what was wrong but the connection itself. */
+function refuse(id: number, why: string): ReadResult {
+  return id === 0 ? { kind: 'malformed', why } : { kind: 'refused', id, why }
 }
 
 function readBody(method: Method, id: number, body: Record<string, unknown>, text: string): ReadResult {
@@ -99,8 +121,7 @@ function readBody(method: Method, id: number, body: Record<string, unknown>, tex
     return { kind: 'command', command }
   } catch (error) {
     if (!(error instanceof WrongField)) throw error
-    // A `send` has no id, so there is nobody to tell what was wrong but the connection itself.
-    return id === 0 ? { kind: 'malformed', why: error.message } : { kind: 'refused', id, why: error.message }
+    return refuse(id, error.message)
   }
 }
 
@@ -213,10 +234,12 @@ class Fields {
     if (value === undefined || value === null) return []
     if (!isRecord(value)) throw this.#wrong(name, 'is an object: channel → subscribe request')
     const channels = Object.keys(value)
-    if (channels.length > CONNECT_SUBS_MAX) throw this.#wrong(name, `has at most ${CONNECT_SUBS_MAX} channels`)
+    if (channels.length > CONNECT_SUBS_MAX)
+      throw this.#wrong(name, `has at most ${CONNECT_SUBS_MAX} channels`)
     return channels.map(channel => {
       const request = value[channel]
-      if (!channel.isWellFormed() || channel === '') throw this.#wrong(name, 'has a channel without a proper name')
+      if (!channel.isWellFormed() || channel === '')
+        throw this.#wrong(name, 'has a channel without a proper name')
       if (!isRecord(request)) throw this.#wrong(name, 'has a subscribe request that is not an object')
       return subscribeRequest(channel, new Fields(`${this.#method}.${name}`, request, this.#text))
     })

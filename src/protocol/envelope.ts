@@ -77,7 +77,14 @@ export type Tells = {
   /** To a home: the subscription of a member has ended. */
   leave: { channel: string; client: string; presence: boolean; emitsJoinLeave: boolean }
   /** To a new home, after the old one was lost: who was a member. */
-  restore: { channel: string; client: string; user: string; info: string; presence: boolean; emitsJoinLeave: boolean }
+  restore: {
+    channel: string
+    client: string
+    user: string
+    info: string
+    presence: boolean
+    emitsJoinLeave: boolean
+  }
 }
 
 export type TellKind = keyof Tells
@@ -176,7 +183,11 @@ export function decodeHead(head: Uint8Array, payloadText: () => string): Receive
 }
 
 /** The answer to an ask of this kind, from what decodeHead gave. */
-export function answerOf<K extends AskKind>(kind: K, values: unknown[], payloadText: () => string): Answer<K> {
+export function answerOf<K extends AskKind>(
+  kind: K,
+  values: unknown[],
+  payloadText: () => string,
+): Answer<K> {
   const shape = ASK_SHAPES[kind].answer
   const answer = record(shape, values, 0)
   if (shape.payload !== undefined) answer[shape.payload] = payloadText()
@@ -192,7 +203,10 @@ function byNumber<K extends string>(shapes: { readonly [Key in K]: Shape }): Map
 
 function encode(start: unknown[], shape: Omit<Shape, 'number'>, body: Fields): Encoded {
   for (const field of shape.fields) start.push(body[field])
-  return { head: packr.pack(start), payload: shape.payload === undefined ? '' : (body[shape.payload] as string) }
+  return {
+    head: packr.pack(start),
+    payload: shape.payload === undefined ? '' : (body[shape.payload] as string),
+  }
 }
 
 function record(shape: Omit<Shape, 'number'>, values: unknown[], from: number): Fields {

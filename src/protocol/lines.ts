@@ -4,10 +4,15 @@
 export type LineProblem = 'line_too_long' | 'not_utf8'
 
 const NEWLINE = 0x0a
+const NOTHING = new Uint8Array(0)
+/** JSON's white space alone; trim() would take a byte order mark for some. */
+const BLANK = /^[ \t\r]*$/
 
 export class LineReader {
   readonly #lineBytesMax: number
-  #parts: Uint8Array[] = []
+  // One buffer that grows by doubling: a list of chunks would let who sends byte by byte take a hundred times the
+  // bytes of the line.
+  #held = NOTHING
   #heldBytes = 0
 
   constructor(lineBytesMax: number) {
@@ -34,21 +39,25 @@ export class LineReader {
   }
 
   #hold(bytes: Uint8Array): LineProblem | undefined {
-    if (this.#heldBytes + bytes.length > this.#lineBytesMax) return 'line_too_long'
-    this.#parts.push(bytes.slice())
-    this.#heldBytes += bytes.length
+    const neededBytes = this.#heldBytes + bytes.length
+    if (neededBytes > this.#lineBytesMax) return 'line_too_long'
+    if (neededBytes > this.#held.length) {
+      const larger = new Uint8Array(
+        Math.min(Math.max(neededBytes, this.#held.length * 2), this.#lineBytesMax),
+      )
+      larger.set(this.#held.subarray(0, this.#heldBytes))
+      this.#held = larger
+    }
+    this.#held.set(bytes, this.#heldBytes)
+    this.#heldBytes = neededBytes
     return undefined
   }
 
   #withHeld(chunk: Uint8Array, end: number): Uint8Array {
     const whole = new Uint8Array(this.#heldBytes + end)
-    let at = 0
-    for (const part of this.#parts) {
-      whole.set(part, at)
-      at += part.length
-    }
-    whole.set(chunk.subarray(0, end), at)
-    this.#parts = []
+    whole.set(this.#held.subarray(0, this.#heldBytes))
+    whole.set(chunk.subarray(0, end), this.#heldBytes)
+    this.#held = NOTHING
     this.#heldBytes = 0
     return whole
   }
@@ -61,7 +70,7 @@ export class LineReader {
       if (end - start > this.#lineBytesMax) return 'line_too_long'
       const line = decode(bytes.subarray(start, end))
       if (line === undefined) return 'not_utf8'
-      if (line.trim() !== '' && !onLine(line)) return undefined
+      if (!BLANK.test(line) && !onLine(line)) return undefined
       start = end + 1
     }
     return undefined

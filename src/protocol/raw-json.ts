@@ -118,3 +118,18 @@ function isSpace(code: number): boolean {
 function withoutLineBreaks(raw: string): string {
   return raw.includes('\n') || raw.includes('\r') ? raw.replace(/[\r\n]+/g, ' ') : raw
 }
+
+/** The raw texts of the elements of the array `json[member]`; undefined: there is no such array. */
+export function rawElements(json: string, member: string): string[] | undefined {
+  const start = memberStart(json, skipSpace(json, 0), member)
+  if (start < 0 || json.charCodeAt(start) !== BRACKET_OPEN) return undefined
+  const elements: string[] = []
+  let at = skipSpace(json, start + 1)
+  while (at < json.length && json.charCodeAt(at) !== BRACKET_CLOSE) {
+    const end = skipValue(json, at)
+    elements.push(json.slice(at, end))
+    at = skipSpace(json, end)
+    if (json.charCodeAt(at) === COMMA) at = skipSpace(json, at + 1)
+  }
+  return elements
+}

@@ -41,7 +41,13 @@ export function connectReply(id: number, result: ConnectResult): string {
   )
 }
 
-export function refreshReply(id: number, client: string, version: string, expires: boolean, ttlS: number): string {
+export function refreshReply(
+  id: number,
+  client: string,
+  version: string,
+  expires: boolean,
+  ttlS: number,
+): string {
   return `{"id":${id},"refresh":{"client":"${client}","version":"${version}"${expiry(expires, ttlS)}}}`
 }
 
@@ -118,7 +124,12 @@ export function clientInfo(
 }
 
 /** `info`: a clientInfo text; `tags`: an object's JSON text; `offset` 0: a channel without history. */
-export function publication(data: string, offset: number, info: string | undefined, tags: string | undefined): string {
+export function publication(
+  data: string,
+  offset: number,
+  info: string | undefined,
+  tags: string | undefined,
+): string {
   return (
     `{"data":${data}${info === undefined ? '' : `,"info":${info}`}` +
     `${offset > 0 ? `,"offset":${offset}` : ''}${tags === undefined ? '' : `,"tags":${tags}`}}`

@@ -107,7 +107,9 @@ async function establishWith(session: Session, command: Connect, grant: Grant): 
     session.disconnect(failed.error.temporary ? disconnects.forceReconnect : disconnects.notAvailable)
     return
   }
-  const subs = outcomes.flatMap(outcome => (outcome.ok ? [[outcome.channelJson, outcome.result] as const] : []))
+  const subs = outcomes.flatMap(outcome =>
+    outcome.ok ? [[outcome.channelJson, outcome.result] as const] : [],
+  )
   session.outbox.release(replyOf(session, live, command.id, subs))
   session.env.flusher.touch(session.outbox)
 }
@@ -125,7 +127,9 @@ function subscribeAtConnect(
   if (!plan.ok) return Promise.resolve(plan)
   return new Promise(resolve => {
     subscribe(session, live, plan.plan, outcome =>
-      resolve(outcome.ok ? { ok: true, channelJson: JSON.stringify(channel), result: outcome.result } : outcome),
+      resolve(
+        outcome.ok ? { ok: true, channelJson: JSON.stringify(channel), result: outcome.result } : outcome,
+      ),
     )
   })
 }
@@ -149,7 +153,8 @@ function replyOf(
 }
 
 export function answerRefresh(session: Session, live: Live, command: Refresh): void {
-  if (command.token === '') return session.disconnect(because(disconnects.badRequest, 'refresh needs a token'))
+  if (command.token === '')
+    return session.disconnect(because(disconnects.badRequest, 'refresh needs a token'))
   void session.hold(async () => {
     const result = await session.env.connectionTokens.verifyConnection(command.token, wallMs())
     if (session.state !== live) return

@@ -3,7 +3,7 @@
 
 import type { Override } from '../auth/claims.ts'
 import { unreachable } from '../base/assert.ts'
-import { errors, type ErrorCode, disconnects, unsubscribes } from '../protocol/codes.ts'
+import { disconnects, type ErrorCode, errors, unsubscribes } from '../protocol/codes.ts'
 import type { SubscribeRequest } from '../protocol/commands.ts'
 import { refreshPush } from '../protocol/replies.ts'
 import { isPast, ttlOf } from './connect.ts'
@@ -11,7 +11,7 @@ import type { Live, Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
 import { planServerSide, subscribeByServer, unsubscribeByServer } from './subscriptions.ts'
 
-type Whom = Readonly<{ user: string; /** '' = all of the user's. */ client: string }>
+type Whom = Readonly<{ user: string /** '' = all of the user's. */; client: string }>
 
 export type Order = Whom &
   Readonly<
@@ -53,7 +53,9 @@ function carryOut(session: Session, live: Live, order: Exclude<Order, { kind: 's
     case 'unsubscribe': {
       // Without a channel the user leaves all of them.
       const all = [...live.subscriptions.values()]
-      const chosen = all.filter(({ subscriber }) => order.channel === '' || subscriber.channel.name === order.channel)
+      const chosen = all.filter(
+        ({ subscriber }) => order.channel === '' || subscriber.channel.name === order.channel,
+      )
       for (const subscription of chosen) unsubscribeByServer(session, live, subscription, unsubscribes.server)
       return
     }
@@ -83,7 +85,8 @@ function subscribeAll(
   const settle = (error: ErrorCode | undefined) => {
     if (error !== undefined && error.code !== errors.alreadySubscribed.code) failure ??= error
     open--
-    if (open === 0) done(failure === undefined ? { ok: true, sessions: targets.length } : { ok: false, error: failure })
+    if (open === 0)
+      done(failure === undefined ? { ok: true, sessions: targets.length } : { ok: false, error: failure })
   }
   if (open === 0) return done({ ok: true, sessions: 0 })
   const { info, data, override, expireAt } = order

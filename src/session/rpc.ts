@@ -21,7 +21,10 @@ export function builtInMethods(version: string, nowMs: () => number): Map<string
     [
       'server.info',
       (_call, answered) => {
-        answered({ ok: true, data: `{"name":"fanwire","version":${JSON.stringify(version)},"time":${nowMs()}}` })
+        answered({
+          ok: true,
+          data: `{"name":"fanwire","version":${JSON.stringify(version)},"time":${nowMs()}}`,
+        })
       },
     ],
   ])

@@ -15,8 +15,8 @@ import { CatchUp } from './catch-up.ts'
 import { answerConnect, answerRefresh } from './connect.ts'
 import type { SessionEnv } from './env.ts'
 import { answerHistory, answerPresence, answerPresenceStats, answerPublish, answerRpc } from './requests.ts'
-import { answerSubscribe, answerSubRefresh, answerUnsubscribe, dropExpired, endAll } from './subscriptions.ts'
 import type { Subscription } from './subscription.ts'
+import { answerSubRefresh, answerSubscribe, answerUnsubscribe, dropExpired, endAll } from './subscriptions.ts'
 
 export type Identity = Readonly<{ user: string; userJson: string; info: string | undefined }>
 
@@ -130,7 +130,12 @@ export class Session implements Timed, OutboxOwner {
 
   #mayGoOn(): boolean {
     const open = this.state.kind === 'opening' || this.state.kind === 'live'
-    return open && !this.#busy && !this.outbox.lagging && this.outbox.pendingSize <= this.env.outboxLimits.softBytes
+    return (
+      open &&
+      !this.#busy &&
+      !this.outbox.lagging &&
+      this.outbox.pendingSize <= this.env.outboxLimits.softBytes
+    )
   }
 
   #carryOut(command: Command): boolean {
@@ -331,7 +336,8 @@ export class Session implements Timed, OutboxOwner {
   #onLiveDue(live: Live, nowMs: number): void {
     const { client } = this.env.config
     if (live.pongDueMs !== 0 && nowMs >= live.pongDueMs) return this.disconnect(disconnects.noPong)
-    if (this.outbox.lagging && nowMs >= this.outbox.laggingSinceMs + client.slow_timeout) return this.onTooSlow()
+    if (this.outbox.lagging && nowMs >= this.outbox.laggingSinceMs + client.slow_timeout)
+      return this.onTooSlow()
     if (live.expireAt !== 0 && wallMs() >= live.expireAt * 1000 + client.expired_close_delay) {
       return this.disconnect(disconnects.expired)
     }

@@ -63,7 +63,11 @@ type Grant = Readonly<{
   expireAt?: number
 }>
 
-export function answerSubscribe(session: Session, live: Live, command: Extract<Command, { kind: 'subscribe' }>): void {
+export function answerSubscribe(
+  session: Session,
+  live: Live,
+  command: Extract<Command, { kind: 'subscribe' }>,
+): void {
   const { id, request } = command
   const checked = checkChannel(session, live, request.channel)
   if (!checked.ok) return session.fail(id, 'subscribe', checked.error)
@@ -89,10 +93,19 @@ async function subscribeWithToken(
   if (session.state !== live) return
   if (result.kind === 'unavailable') return session.fail(id, 'subscribe', errors.internal)
   if (result.kind === 'expired') return session.fail(id, 'subscribe', errors.tokenExpired)
-  if (result.kind === 'invalid') return session.fail(id, 'subscribe', detailed(errors.permissionDenied, result.why))
+  if (result.kind === 'invalid')
+    return session.fail(id, 'subscribe', detailed(errors.permissionDenied, result.why))
   const { user, channel, client, info, override, expireAt } = result.claims
-  if (user !== live.identity.user || channel !== request.channel || (client !== '' && client !== live.client)) {
-    return session.fail(id, 'subscribe', detailed(errors.permissionDenied, 'the token is for another subscription'))
+  if (
+    user !== live.identity.user ||
+    channel !== request.channel ||
+    (client !== '' && client !== live.client)
+  ) {
+    return session.fail(
+      id,
+      'subscribe',
+      detailed(errors.permissionDenied, 'the token is for another subscription'),
+    )
   }
   if (isPast(expireAt)) return session.fail(id, 'subscribe', errors.tokenExpired)
   const grant = { serverSide: false, channelInfo: info, override, expireAt }
@@ -119,7 +132,10 @@ export function planServerSide(
   if (!checked.ok) return checked
   const { info: channelInfo, data, override, expireAt = 0 } = subscription
   const grant = { serverSide: true, channelInfo, data, override, expireAt }
-  return { ok: true, plan: planOf(session, live, checked.known, request ?? { ...NO_REQUEST, channel }, grant) }
+  return {
+    ok: true,
+    plan: planOf(session, live, checked.known, request ?? { ...NO_REQUEST, channel }, grant),
+  }
 }
 
 const NO_REQUEST: Omit<SubscribeRequest, 'channel'> = {
@@ -171,7 +187,12 @@ function planOf(session: Session, live: Live, known: Known, request: SubscribeRe
 }
 
 /** Carries out a granted subscription; `done` may run before this returns, and not at all if the session ends. */
-export function subscribe(session: Session, live: Live, plan: Plan, done: (outcome: SubscribeOutcome) => void): void {
+export function subscribe(
+  session: Session,
+  live: Live,
+  plan: Plan,
+  done: (outcome: SubscribeOutcome) => void,
+): void {
   const { registry, directory } = session.env
   const { channel, modes, recover } = plan
   const local = registry.join(channel, plan.known.options)
@@ -249,15 +270,21 @@ export function answerSubRefresh(
     const result = await session.env.subscriptionTokens.verifySubscription(token, wallMs())
     if (session.state !== live) return
     const subscription = live.subscriptions.get(channel)
-    if (subscription === undefined) return session.fail(id, 'sub_refresh', detailed(errors.badRequest, 'not subscribed'))
+    if (subscription === undefined)
+      return session.fail(id, 'sub_refresh', detailed(errors.badRequest, 'not subscribed'))
     if (result.kind === 'unavailable') return session.fail(id, 'sub_refresh', errors.internal)
-    if (result.kind === 'invalid') return session.fail(id, 'sub_refresh', detailed(errors.permissionDenied, result.why))
+    if (result.kind === 'invalid')
+      return session.fail(id, 'sub_refresh', detailed(errors.permissionDenied, result.why))
     if (result.kind === 'expired' || isPast(result.claims.expireAt)) {
       return session.fail(id, 'sub_refresh', errors.tokenExpired)
     }
     const { claims } = result
     if (claims.user !== live.identity.user || claims.channel !== channel) {
-      return session.fail(id, 'sub_refresh', detailed(errors.permissionDenied, 'the token is for another subscription'))
+      return session.fail(
+        id,
+        'sub_refresh',
+        detailed(errors.permissionDenied, 'the token is for another subscription'),
+      )
     }
     subscription.expireAt = claims.expireAt
     live.hasExpiringSubscriptions ||= claims.expireAt !== 0

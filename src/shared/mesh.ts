@@ -15,13 +15,16 @@ export class Link {
   readonly #ring: RingProducer
   readonly #button: DoorbellButton
   readonly #backlogBytesMax: number
+  readonly #onBacklog: () => void
   #backlog: Waiting[] = []
   #backlogBytes = 0
   fullEvents = 0
   frames = 0
   wakes = 0
 
-  constructor(ring: RingProducer, button: DoorbellButton, backlogBytesMax: number) {
+  /** `onBacklog`: something waits behind the full ring, and `pump` has to be called now and then. */
+  constructor(ring: RingProducer, button: DoorbellButton, backlogBytesMax: number, onBacklog: () => void) {
+    this.#onBacklog = onBacklog
     this.#ring = ring
     this.#button = button
     this.#backlogBytesMax = backlogBytesMax
@@ -54,8 +57,13 @@ export class Link {
     }
     const bytes = head.length + payloadBytes
     if (!this.accepts(bytes)) return false
-    this.#backlog.push({ head, payload: payload === undefined ? undefined : Buffer.from(payload as string), bytes })
+    this.#backlog.push({
+      head,
+      payload: payload === undefined ? undefined : Buffer.from(payload as string),
+      bytes,
+    })
     this.#backlogBytes += bytes
+    this.#onBacklog()
     return true
   }
 
@@ -86,7 +94,13 @@ export class Link {
 }
 
 /** Gets a frame: views that are valid until it returns. The payload ends at `end`. */
-export type OnFrame = (from: number, bytes: Buffer, headStart: number, payloadStart: number, end: number) => void
+export type OnFrame = (
+  from: number,
+  bytes: Buffer,
+  headStart: number,
+  payloadStart: number,
+  end: number,
+) => void
 
 /** So many frames of one peer are taken before the next peer has its turn. */
 const FRAMES_PER_TURN = 256

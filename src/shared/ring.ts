@@ -54,6 +54,11 @@ export function createRingMemory(capacityBytes: number, startPosition = 0): Shar
   return memory
 }
 
+/** The greatest sum of headBytes and payloadBytes that a ring of this capacity takes. */
+export function maxRecordBytesOf(capacityBytes: number): number {
+  return capacityBytes / RECORDS_MIN - RECORD_OVERHEAD_BYTES_MAX
+}
+
 /**
  * The producer's side. A new one may take over the memory from one whose thread has ended; an uncommitted
  * claim is then as if it had never been.
@@ -76,7 +81,7 @@ export class RingProducer {
 
   constructor(memory: SharedArrayBuffer) {
     this.capacityBytes = memory.byteLength - DATA_OFFSET_BYTES
-    this.maxRecordBytes = this.capacityBytes / RECORDS_MIN - RECORD_OVERHEAD_BYTES_MAX
+    this.maxRecordBytes = maxRecordBytesOf(this.capacityBytes)
     this.bytes = Buffer.from(memory, DATA_OFFSET_BYTES, this.capacityBytes)
     this.#words = new Int32Array(memory, DATA_OFFSET_BYTES, this.capacityBytes / 4)
     this.#positions = new Int32Array(memory, 0, DATA_OFFSET_BYTES / 4)

@@ -1,0 +1,180 @@
+// The relay as a whole: shared memory, shards, acceptor, internal port; start and stop. Main thread.
+
+import { randomBytes, randomUUID } from 'node:crypto'
+import { createServer } from 'node:net'
+import { availableParallelism } from 'node:os'
+import { wallMs } from '../base/clock.ts'
+import { reasonOf, StartError } from '../base/errors.ts'
+import { createLog, type Log } from '../base/log.ts'
+import { readVersion } from '../base/version.ts'
+import type { LoadedConfig } from '../config/load.ts'
+import { DEVELOPMENT_WARNING } from '../config/profile.ts'
+import type { Config } from '../config/schema.ts'
+import { type AdminOperation, AdminRefusal, startInternalServer } from '../http/internal.ts'
+import { createExporter } from '../metrics/exporter.ts'
+import { slotCount } from '../metrics/slots.ts'
+import { Acceptor } from './acceptor.ts'
+import { type Acceptance, Supervisor } from './supervisor.ts'
+import { createTopology, type Topology } from './topology.ts'
+
+export type Ports = Readonly<{ http: number; tcp: number; internal: number }>
+
+export type Relay = Readonly<{
+  ports: Ports
+  stop: (reason: string) => Promise<void>
+  /** The exit code, once all is down. */
+  finished: Promise<number>
+}>
+
+export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
+  const log = createLog(loaded.config.log.level, 'main')
+  if (loaded.profile === 'development') log.warn({}, DEVELOPMENT_WARNING)
+  const config = await withFreePorts(loaded.config)
+  const topology = createTopology({
+    config,
+    profile: loaded.profile,
+    version: readVersion(),
+    nodeId: randomUUID(),
+    startedMs: wallMs(),
+    shards: config.shards === 0 ? availableParallelism() : config.shards,
+    hashKey: new Uint32Array(new Uint8Array(randomBytes(8)).buffer),
+  })
+  const { http_server: http } = config
+  const acceptor = http.tls.enabled ? undefined : new Acceptor(http.address, http.port)
+  const row = new Float64Array(slotCount)
+  const supervisor = new Supervisor({ topology, acceptance: acceptor ?? NO_ACCEPTOR, row, log })
+  let draining = false
+  const isReady = () => !draining && supervisor.allLive
+  const internal = await startInternal(topology, supervisor, row, isReady, log)
+  await supervisor.start()
+  const ports = {
+    http: acceptor?.port ?? http.port,
+    tcp: config.tcp.enabled ? config.tcp.port : 0,
+    internal: internal.port,
+  }
+  log.info(
+    { ...addressesOf(config, ports), shards: topology.shards, profile: loaded.profile },
+    'relay is ready',
+  )
+
+  const finished = Promise.withResolvers<number>()
+  async function stop(reason: string): Promise<void> {
+    if (draining) return
+    draining = true
+    const { termination_timeout: timeoutMs, drain_time: drainMs } = config.shutdown
+    log.info({ reason }, 'relay is stopping')
+    const tooLate = setTimeout(() => {
+      log.error({ timeoutMs }, 'threads did not end in time')
+      process.exit(EXIT_TOO_LATE)
+    }, timeoutMs)
+    acceptor?.stopAccepting()
+    await supervisor.drain(Math.min(drainMs, timeoutMs / 2))
+    await supervisor.close()
+    acceptor?.close()
+    await internal.close()
+    clearTimeout(tooLate)
+    log.info({}, 'relay has stopped')
+    finished.resolve(0)
+  }
+  return { ports, stop, finished: finished.promise }
+}
+
+const EXIT_TOO_LATE = 1
+/** With TLS the shards listen themselves. */
+const NO_ACCEPTOR: Acceptance = { add: () => {}, remove: () => {} }
+
+function addressesOf(config: Config, ports: Ports): object {
+  const { http_server: http, tcp } = config
+  return {
+    websocket: `${http.tls.enabled ? 'wss' : 'ws'}://${http.address}:${ports.http}/connection/websocket`,
+    api: `${http.tls.enabled ? 'https' : 'http'}://${http.address}:${ports.http}/api/`,
+    ...(tcp.enabled ? { tcp: `${tcp.address}:${ports.tcp}` } : {}),
+    internal: `http://${http.internal_address}:${ports.internal}`,
+  }
+}
+
+/**
+ * Shards listen on the same port with SO_REUSEPORT, which a second relay could do as well without anybody noticing:
+ * so each such port is first had alone, for a moment. Port 0 becomes a number here, the same for all shards.
+ */
+async function withFreePorts(config: Config): Promise<Config> {
+  const { http_server: http, tcp } = config
+  const tcpPort = tcp.enabled ? await freePort('tcp.port', tcp.address, tcp.port) : tcp.port
+  const httpPort = http.tls.enabled ? await freePort('http_server.port', http.address, http.port) : http.port
+  return { ...config, http_server: { ...http, port: httpPort }, tcp: { ...tcp, port: tcpPort } }
+}
+
+function freePort(key: string, address: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', error => reject(new StartError(`${key} ${address}:${port}: ${whyOf(error)}`)))
+    server.listen({ host: address, port, exclusive: true }, () => {
+      const bound = server.address()
+      const taken = bound !== null && typeof bound === 'object' ? bound.port : port
+      server.close(() => resolve(taken))
+    })
+  })
+}
+
+function whyOf(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code
+  if (code === 'EADDRINUSE') return 'the port is taken'
+  if (code === 'EACCES') return 'not permitted to listen on this port'
+  return reasonOf(error)
+}
+
+function startInternal(
+  topology: Topology,
+  supervisor: Supervisor,
+  row: Float64Array,
+  isReady: () => boolean,
+  log: Log,
+): Promise<{ port: number; close: () => Promise<void> }> {
+  const { config, counters, version, startedMs, shards } = topology
+  const { scrape, contentType } = createExporter({
+    memory: counters,
+    otherRows: [row],
+    extraGauges: {
+      tableUsed: () => {
+        const { route, presence } = supervisor.tableUsed
+        return [
+          { labels: { table: 'route' }, value: route },
+          { labels: { table: 'presence' }, value: presence },
+        ]
+      },
+      tableCapacity: () => [
+        { labels: { table: 'route' }, value: config.route_table.capacity },
+        { labels: { table: 'presence' }, value: config.presence_table.capacity },
+      ],
+      shards: () => shards,
+      uptimeSeconds: () => (wallMs() - startedMs) / 1000,
+      buildInfo: () => [{ labels: { version, node: process.versions.node }, value: 1 }],
+    },
+  })
+  return startInternalServer({
+    address: config.http_server.internal_address,
+    port: config.http_server.internal_port,
+    prometheusEnabled: config.prometheus.enabled,
+    scrape,
+    scrapeContentType: contentType,
+    status: () => ({ alive: true, ready: isReady(), detail: { shards: supervisor.describe() } }),
+    admin: adminOf(supervisor),
+    adminKey: config.http_api.key,
+    onError: error => log.error({ err: error }, 'an error in the internal server'),
+  })
+}
+
+function adminOf(supervisor: Supervisor): ReadonlyMap<string, AdminOperation> {
+  return new Map<string, AdminOperation>([
+    ['GET /admin/shards', async () => ({ shards: supervisor.describe() })],
+    [
+      'POST /admin/shards/:n/quarantine',
+      async ({ params }) => {
+        const shard = params.n!
+        if (!supervisor.isLive(shard)) throw new AdminRefusal(409, `shard ${shard} is not live`)
+        supervisor.tell(shard, { kind: 'fail' })
+        return { shard }
+      },
+    ],
+  ])
+}

@@ -1,0 +1,240 @@
+// The life of a shard: its parts come up, tick, drain and go down; the thread around it is in shard.ts.
+// Runs on the shard.
+
+import { monotonicMs } from '../base/clock.ts'
+import { StartError } from '../base/errors.ts'
+import { guard, Sampler } from '../base/guard.ts'
+import { createLog, type Log } from '../base/log.ts'
+import { Wheel } from '../base/wheel.ts'
+import { Admission, isOriginAllowed } from '../edge/admission.ts'
+import { TcpEdge } from '../edge/tcp.ts'
+import { createApp, type Listening, listen, type UwsApp } from '../edge/uws.ts'
+import { attachWebSocket } from '../edge/websocket.ts'
+import { createApi } from '../http/api/api.ts'
+import { attachRoutes } from '../http/routes.ts'
+import { resetGauges, slots } from '../metrics/slots.ts'
+import { type Disconnect, disconnects } from '../protocol/codes.ts'
+import { onHomeReplaced } from '../session/replaced-home.ts'
+import type { Session } from '../session/session.ts'
+import { rowOf } from '../shared/counters.ts'
+import { LoopMeter, SAMPLE_MS } from './loop-meter.ts'
+import { ShardLinks } from './shard-links.ts'
+import { createShardRelay, type ShardRelay } from './shard-relay.ts'
+import type { PeerEnd, ShardStart, Topology } from './topology.ts'
+
+/** Deadlines of sessions are kept to this precision. */
+const WHEEL_TICK_MS = 100
+const SWEEP_MS = 1000
+/** While draining, clients are told in steps. */
+const DRAIN_STEP_MS = 20
+/** A few clients need no spreading over the whole drain time. */
+const DRAIN_MS_PER_SESSION = 5
+/** After the last client was told, so long is waited for goodbyes that are under way. */
+const DRAIN_GRACE_MS = 1000
+
+export type Started = Readonly<{ descriptor: unknown; tcpPort: number; httpPort: number }>
+
+export class ShardCore {
+  readonly log: Log
+  readonly #topology: Topology
+  readonly #row: Float64Array
+  readonly #links: ShardLinks
+  readonly #relay: ShardRelay
+  readonly #wheel: Wheel<Session>
+  readonly #admission: Admission
+  readonly #app: UwsApp
+  readonly #tcp: TcpEdge | undefined
+  readonly #meter: LoopMeter
+  readonly #errors = new Sampler()
+  readonly #timers: NodeJS.Timeout[] = []
+  #listening: Listening | undefined
+  /** What the clients that are left are told at the end. */
+  #goodbye: Disconnect = disconnects.shutdown
+
+  constructor({ topology, shard, peers }: ShardStart) {
+    const { config, counters } = topology
+    this.#topology = topology
+    this.log = createLog(config.log.level, `shard ${shard}`)
+    this.#row = rowOf(counters, shard)
+    resetGauges(this.#row)
+    this.#links = new ShardLinks(topology, shard, this.#row)
+    this.#wheel = new Wheel({
+      tickMs: WHEEL_TICK_MS,
+      nowMs: monotonicMs(),
+      onDue: session => this.#onDue(session),
+    })
+    this.#relay = createShardRelay({
+      topology,
+      shard,
+      row: this.#row,
+      mesh: this.#links.mesh,
+      wheel: this.#wheel,
+      onError: (place, error) => this.#onError(place, error),
+    })
+    const rows = Array.from({ length: topology.shards }, (_, other) => rowOf(counters, other))
+    const origins = {
+      allowedOrigins: config.client.allowed_origins,
+      loopbackOnly: topology.profile === 'development',
+    }
+    this.#admission = new Admission({
+      ...origins,
+      connectionLimit: config.client.connection_limit,
+      connectionRateLimit: config.client.connection_rate_limit / topology.shards,
+      rows,
+      row: this.#row,
+    })
+    this.#app = this.#createApp(rows, (origin, host) => isOriginAllowed(origin, host, origins))
+    this.#tcp = config.tcp.enabled ? new TcpEdge(this.#relay.env, this.#admission) : undefined
+    this.#meter = new LoopMeter(this.#row, config.flush_delay_max)
+    const { directory } = this.#relay
+    this.#links.open(
+      peers,
+      (from, bytes, headStart, payloadStart, end) =>
+        directory.receive(from, bytes, headStart, payloadStart, end),
+      error => this.#onRingError(error),
+    )
+  }
+
+  #createApp(
+    rows: readonly Float64Array[],
+    isPageAllowed: (origin: string, host: string) => boolean,
+  ): UwsApp {
+    const { config, version, shards, startedMs, nodeId } = this.#topology
+    const { env, directory, presence } = this.#relay
+    const app = createApp(config.http_server.tls.enabled ? config.http_server.tls : undefined)
+    attachWebSocket(app, env, this.#admission)
+    const { namespaces } = env
+    const row = this.#row
+    const context = { config, version, shards, namespaces, directory, presence, row, rows, startedMs, nodeId }
+    const onHttpError = (error: unknown) => {
+      row[slots.guardErrors.http]! += 1
+      this.#onError('http', error)
+    }
+    attachRoutes(app, createApi(context, isPageAllowed, onHttpError), onHttpError)
+    return app
+  }
+
+  /** Everything that accepts connections. */
+  async start(): Promise<Started> {
+    const { http_server: http, tcp } = this.#topology.config
+    if (http.tls.enabled) {
+      // The acceptor can't hand over TLS connections, so each shard listens itself.
+      this.#listening = listen(this.#app, http.address, http.port, true)
+      if (this.#listening === undefined) throw new StartError(`can't listen on ${http.address}:${http.port}`)
+    }
+    const tcpPort = (await this.#tcp?.listen(tcp.address, tcp.port)) ?? 0
+    this.#every(SAMPLE_MS, () => this.#sample())
+    this.#every(WHEEL_TICK_MS, () => this.#tick(monotonicMs()))
+    this.#every(SWEEP_MS, () => this.#sweep(monotonicMs()))
+    return { descriptor: this.#app.getDescriptor(), tcpPort, httpPort: this.#listening?.port ?? 0 }
+  }
+
+  #every(ms: number, work: () => void): void {
+    const onError = (error: unknown) => {
+      this.#row[slots.guardErrors.timer]! += 1
+      this.#onError('timer', error)
+    }
+    this.#timers.push(setInterval(guard(work, onError), ms))
+  }
+
+  #sample(): void {
+    this.#relay.env.flusher.delayMs = this.#meter.sample()
+    this.#links.measure()
+  }
+
+  #tick(nowMs: number): void {
+    this.#wheel.advance(nowMs)
+    this.#tcp?.advance(nowMs)
+  }
+
+  #sweep(nowMs: number): void {
+    this.#relay.home.sweep(nowMs)
+    this.#relay.directory.payOffAll()
+    let waitingBytes = 0
+    for (const session of this.#relay.env.sessions.all) {
+      if (session.outbox.lagging)
+        waitingBytes += session.outbox.wire.waitingBytes() + session.outbox.keptBytes
+    }
+    this.#row[slots.outboxBytes] = waitingBytes
+  }
+
+  #onDue(session: Session): void {
+    try {
+      session.onDue()
+    } catch (error) {
+      this.#row[slots.guardErrors.timer]! += 1
+      this.#onError('timer', error)
+      session.disconnect(disconnects.serverError)
+    }
+  }
+
+  #onRingError(error: unknown): void {
+    this.#row[slots.guardErrors.ring]! += 1
+    this.#onError('ring', error)
+  }
+
+  /** Logged at the first time and then ever more seldom: a client must not be able to fill the disk. */
+  #onError(place: string, error: unknown): void {
+    const times = this.#errors.count(error instanceof Error ? `${place} ${error.message}` : place)
+    if (times > 0) this.log.error({ err: error, place, times }, 'an error was caught at the edge')
+  }
+
+  losePeer(shard: number): void {
+    this.#links.disconnect(shard)
+    this.#relay.directory.losePeer(shard)
+  }
+
+  addPeer(end: PeerEnd): void {
+    this.#links.connect(end)
+    onHomeReplaced(this.#relay.env, end.peer)
+    this.#links.drain()
+  }
+
+  /** No new connections; clients are told to reconnect elsewhere, spread over the time. */
+  drain(overMs: number, done: () => void): void {
+    this.#stopAccepting()
+    const sessions = [...this.#relay.env.sessions.all]
+    const spreadMs = Math.min(overMs, sessions.length * DRAIN_MS_PER_SESSION)
+    const steps = Math.max(1, Math.ceil(spreadMs / DRAIN_STEP_MS))
+    const perStep = Math.ceil(sessions.length / steps)
+    const untilMs = monotonicMs() + spreadMs + DRAIN_GRACE_MS
+    const timer = setInterval(() => {
+      for (const session of sessions.splice(0, perStep)) session.disconnect(disconnects.shutdown)
+      const left = this.#relay.env.sessions.all.size
+      if (left > 0 && monotonicMs() < untilMs) return
+      clearInterval(timer)
+      done()
+    }, DRAIN_STEP_MS)
+    this.#timers.push(timer)
+  }
+
+  #stopAccepting(): void {
+    this.#admission.drain()
+    this.#listening?.close()
+    this.#listening = undefined
+    this.#tcp?.stopAccepting()
+  }
+
+  /** The state can't be trusted: nothing of it reaches other shards any more, and nobody new comes in. */
+  isolate(): void {
+    this.#goodbye = disconnects.serverError
+    this.#links.close()
+    this.#stopAccepting()
+  }
+
+  /** Says goodbye to all and closes all that keeps the thread's loop alive. */
+  close(): void {
+    for (const timer of this.#timers) clearInterval(timer)
+    for (const session of [...this.#relay.env.sessions.all]) {
+      // One session in a broken state must not keep the others from their goodbye.
+      guard(
+        () => session.disconnect(this.#goodbye),
+        error => this.#onError('timer', error),
+      )()
+    }
+    this.#stopAccepting()
+    this.#tcp?.close()
+    this.#app.close()
+    this.#links.close()
+  }
+}

@@ -1,0 +1,54 @@
+// The role of a shard: a worker thread that owns connections and is the home of channels. Start, tick, stop.
+// Invariant: once quarantined, a shard touches no ring any more, and its thread ends only after every socket, timer
+// and port is closed: ending it in any other way would abort the whole process.
+
+import { parentPort, workerData } from 'node:worker_threads'
+import { assert, unreachable } from '../base/assert.ts'
+import { reasonOf } from '../base/errors.ts'
+import { ShardCore } from './shard-core.ts'
+import type { FromShard, ShardStart, ToShard } from './topology.ts'
+
+assert(parentPort !== null, 'a shard is a worker thread')
+const main = parentPort
+const core = new ShardCore(workerData as ShardStart)
+let quarantined = false
+
+function tell(message: FromShard): void {
+  main.postMessage(message)
+}
+
+/** Last resort: an error that no guard caught. The shard's state can't be trusted any more. */
+function quarantine(error: unknown): void {
+  if (quarantined) return
+  quarantined = true
+  core.isolate()
+  core.log.error({ err: error }, 'an error escaped: the shard is quarantined and will be replaced')
+  tell({ kind: 'quarantined', reason: reasonOf(error) })
+}
+
+process.on('uncaughtException', quarantine)
+process.on('unhandledRejection', quarantine)
+
+main.on('message', (message: ToShard) => {
+  switch (message.kind) {
+    case 'lose':
+      return core.losePeer(message.shard)
+    case 'peer':
+      return core.addPeer(message.end)
+    case 'drain':
+      return core.drain(message.overMs, () => tell({ kind: 'drained' }))
+    case 'close':
+      core.close()
+      main.close()
+      return
+    case 'fail':
+      throw new Error('an operator asked for the replacement of this shard')
+    default:
+      unreachable(message)
+  }
+})
+
+core.start().then(
+  ({ descriptor, tcpPort, httpPort }) => tell({ kind: 'ready', descriptor, tcpPort, httpPort }),
+  error => tell({ kind: 'refused', message: reasonOf(error) }),
+)

@@ -1,0 +1,78 @@
+// What all threads of a relay share, and what they say to each other beside the rings. Main makes it, shards get it.
+
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import type { Profile } from '../config/profile.ts'
+import type { Config } from '../config/schema.ts'
+import { slotCount } from '../metrics/slots.ts'
+import { createCountTableMemory } from '../shared/count-table.ts'
+import { type CounterMemory, createCounterMemory } from '../shared/counters.ts'
+import { createDoorbellMemory } from '../shared/doorbell.ts'
+import { createRingMemory } from '../shared/ring.ts'
+
+/** Shared memory and constants of one relay. */
+export type Topology = Readonly<{
+  config: Config
+  profile: Profile
+  version: string
+  nodeId: string
+  startedMs: number
+  shards: number
+  /** Key of all hashes of names, random per start: nobody outside can aim at one home or one bucket. */
+  hashKey: Uint32Array
+  routes: ReturnType<typeof createCountTableMemory>
+  presence: ReturnType<typeof createCountTableMemory>
+  counters: CounterMemory
+  doorbells: ReturnType<typeof createDoorbellMemory>
+}>
+
+/** One end of the way between two shards: a ring each way and a port for the doorbell. */
+export type PeerEnd = Readonly<{
+  peer: number
+  outgoing: ReturnType<typeof createRingMemory>
+  incoming: ReturnType<typeof createRingMemory>
+  port: MessagePort
+}>
+
+export type ShardStart = Readonly<{ topology: Topology; shard: number; peers: readonly PeerEnd[] }>
+
+export type ToShard =
+  /** The peer is lost: take what it sent, then forget it. */
+  | Readonly<{ kind: 'lose'; shard: number }>
+  /** A new shard took the place of a lost one. */
+  | Readonly<{ kind: 'peer'; end: PeerEnd }>
+  | Readonly<{ kind: 'drain'; overMs: number }>
+  /** Close everything and end. */
+  | Readonly<{ kind: 'close' }>
+  /** An operator wants this shard replaced. */
+  | Readonly<{ kind: 'fail' }>
+
+export type FromShard =
+  /** `descriptor`: for the acceptor, where it hands connections over. */
+  | Readonly<{ kind: 'ready'; descriptor: unknown; tcpPort: number; httpPort: number }>
+  | Readonly<{ kind: 'refused'; message: string }>
+  | Readonly<{ kind: 'quarantined'; reason: string }>
+  | Readonly<{ kind: 'drained' }>
+
+export function createTopology(
+  fixed: Pick<Topology, 'config' | 'profile' | 'version' | 'nodeId' | 'startedMs' | 'shards' | 'hashKey'>,
+): Topology {
+  const { config, shards } = fixed
+  return {
+    ...fixed,
+    routes: createCountTableMemory({ capacity: config.route_table.capacity, shards }),
+    presence: createCountTableMemory({ capacity: config.presence_table.capacity, shards }),
+    counters: createCounterMemory({ shards, slots: slotCount }),
+    doorbells: createDoorbellMemory(shards),
+  }
+}
+
+/** Both ends of a new way between two shards. */
+export function connectPair(ringBytes: number, a: number, b: number): [endOfA: PeerEnd, endOfB: PeerEnd] {
+  const ab = createRingMemory(ringBytes)
+  const ba = createRingMemory(ringBytes)
+  const { port1, port2 } = new MessageChannel()
+  return [
+    { peer: b, outgoing: ab, incoming: ba, port: port1 },
+    { peer: a, outgoing: ba, incoming: ab, port: port2 },
+  ]
+}
