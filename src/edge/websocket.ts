@@ -19,6 +19,9 @@ type Socket = WebSocket<Attached>
 
 export const WEBSOCKET_PATH = '/connection/websocket'
 
+/** The one subprotocol that is chosen if a client offers it; most offer none. */
+const JSON_PROTOCOL = 'centrifuge-json'
+
 /** RFC 6455: the message is too big; the official clients do not come back with it. */
 const MESSAGE_TOO_BIG: Disconnect = { code: 1009, reason: 'message too big' }
 
@@ -64,10 +67,12 @@ function upgrade(
   try {
     const refusal = admission.refusal(request.getHeader('origin'), request.getHeader('host'), monotonicMs())
     if (refusal !== undefined) return refuse(response, STATUS_OF[refusal], refusal)
-    const protocol = request.getHeader('sec-websocket-protocol')
-    if (protocol.split(',').some(name => name.trim() === 'centrifuge-protobuf')) {
+    const offered = request.getHeader('sec-websocket-protocol').split(',')
+    const protocols = offered.map(name => name.trim())
+    if (protocols.includes('centrifuge-protobuf') && !protocols.includes(JSON_PROTOCOL)) {
       return refuse(response, '400 Bad Request', 'only the JSON protocol is spoken here')
     }
+    const protocol = protocols.includes(JSON_PROTOCOL) ? JSON_PROTOCOL : ''
     const attached: Attached = { wire: undefined, session: undefined }
     const key = request.getHeader('sec-websocket-key')
     const extensions = request.getHeader('sec-websocket-extensions')

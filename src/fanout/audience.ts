@@ -36,9 +36,8 @@ export type LocalChannel = {
   /** Subscribers here, those that still wait for the home's answer included. */
   count: number
   epoch: string
-  /** Offset of the last publication that came here, and of the last one that was flushed. */
+  /** Offset of the last publication that came here. */
   topOffset: number
-  flushedOffset: number
   /** Subscribers that get publications only, and those that get join and leave events too. */
   readonly plain: Audience
   watching: Audience | undefined
@@ -52,6 +51,8 @@ export class Audience {
   batchBytes = 0
   batchPublications = 0
   batchEvents = 0
+  /** Offset of the first publication in the batch that has one; 0: none has. */
+  batchFirstOffset = 0
   /** When each publication of the batch was accepted at its home, in monotonic microseconds. */
   acceptedUs: number[] = []
   constructor(channel: LocalChannel) {
@@ -73,6 +74,7 @@ export class Audience {
     this.batchBytes = 0
     this.batchPublications = 0
     this.batchEvents = 0
+    this.batchFirstOffset = 0
     this.acceptedUs = []
   }
 
@@ -103,7 +105,6 @@ export function createLocalChannel(
     count: 0,
     epoch: '',
     topOffset: 0,
-    flushedOffset: 0,
     watching: undefined,
   } as Omit<LocalChannel, 'plain'> & { plain: Audience }
   channel.plain = new Audience(channel)

@@ -6,7 +6,7 @@ import { monotonicMs, monotonicUs } from '../base/clock.ts'
 import { observe, slots } from '../metrics/slots.ts'
 import { type Audience, FLOWING, type LocalChannel, type Subscriber } from './audience.ts'
 import { BATCH_BYTES_MAX, type BatchMemory } from './batch-memory.ts'
-import { type Frame, frameOf } from './frame.ts'
+import { type Frame, frameOf, stableFrame } from './frame.ts'
 import { type Outbox, Scratch } from './outbox.ts'
 
 export type FlushTimer = {
@@ -56,27 +56,33 @@ export class Flusher {
   /** A publication for all subscribers here. `line` is copied; `offset` 0: a channel without history. */
   publish(channel: LocalChannel, line: Uint8Array, offset: number, acceptedUs: number): void {
     if (offset > 0) channel.topOffset = offset
-    this.#append(channel.plain, line, acceptedUs)
-    if (channel.watching !== undefined) this.#append(channel.watching, line, acceptedUs)
+    this.#append(channel.plain, line, offset, acceptedUs)
+    if (channel.watching !== undefined) this.#append(channel.watching, line, offset, acceptedUs)
   }
 
   /** A join or leave event, for those who watch. */
   announce(channel: LocalChannel, line: Uint8Array): void {
-    if (channel.watching !== undefined) this.#append(channel.watching, line, NOT_A_PUBLICATION)
+    if (channel.watching !== undefined) this.#append(channel.watching, line, 0, NOT_A_PUBLICATION)
   }
 
   /** Ends delivery to a subscriber; what this tick already brought for it still goes out, before later replies. */
   stop(subscriber: Subscriber): void {
-    const audience = subscriber.audience
+    const { audience, outbox, channel, heldAt } = subscriber
     if (audience === undefined) return
-    const { outbox } = subscriber
-    if (audience.batchBytes > subscriber.fromBytes && !outbox.lagging && subscriber.heldAt === FLOWING) {
-      const part = audience.batch!.subarray(subscriber.fromBytes, audience.batchBytes)
-      outbox.push(frameOf(Buffer.from(part), audience.batchPublications - subscriber.fromPublications))
-      this.touch(outbox)
-    }
+    const part = partOf(audience, subscriber)
     audience.remove(subscriber)
-    outbox.forget(subscriber)
+    if (outbox.closed) return
+    let missed = outbox.forget(subscriber)
+    if (heldAt !== FLOWING) {
+      missed += Math.max(0, channel.topOffset - heldAt)
+    } else if (part !== undefined && outbox.lagging) {
+      missed += part.publications
+    } else if (part !== undefined) {
+      outbox.push(stableFrame(part))
+      this.touch(outbox)
+      this.#row[slots.deliveries[outbox.wire.transport]]! += part.publications
+    }
+    this.#row[slots.drops.subscription_ended]! += missed
   }
 
   flush(): void {
@@ -114,7 +120,7 @@ export class Flusher {
     this.#row[slots.flushes]! += 1
   }
 
-  #append(audience: Audience, line: Uint8Array, acceptedUs: number): void {
+  #append(audience: Audience, line: Uint8Array, offset: number, acceptedUs: number): void {
     if (audience.subscribers.length === 0) return
     if (audience.batchBytes + line.length + 1 > BATCH_BYTES_MAX && audience.batchBytes > 0) this.#sendAll()
     if (audience.batchBytes === 0) this.#audiences.push(audience)
@@ -123,6 +129,7 @@ export class Flusher {
     audience.batchBytes += line.length
     batch[audience.batchBytes++] = NEWLINE
     audience.batch = batch
+    if (audience.batchFirstOffset === 0) audience.batchFirstOffset = offset
     if (acceptedUs !== NOT_A_PUBLICATION) {
       audience.batchPublications++
       audience.acceptedUs.push(acceptedUs)
@@ -140,7 +147,7 @@ export class Flusher {
 
   /** Gives the batch to each subscriber's outbox, or withholds it; the audience is empty again afterwards. */
   #collect(audience: Audience): Departure {
-    const { channel, batchPublications, acceptedUs } = audience
+    const { batchPublications, acceptedUs } = audience
     const batch = audience.batch!
     const whole = frameOf(batch.subarray(0, audience.batchBytes), batchPublications, audience.batchEvents)
     const firstSend = this.#outboxes.length
@@ -149,21 +156,20 @@ export class Flusher {
       const part = subscriber.fromBytes === 0 ? whole : partOf(audience, subscriber)
       subscriber.fromBytes = 0
       subscriber.fromPublications = 0
-      if (part !== undefined && this.#hand(subscriber, part)) recipients++
+      if (part !== undefined && this.#hand(subscriber, part, audience.batchFirstOffset)) recipients++
     }
     if (recipients > 0 && batchPublications > 0) {
       observe(this.#row, slots.fanoutSize, recipients)
       observe(this.#row, slots.framePublications, batchPublications)
     }
-    channel.flushedOffset = channel.topOffset
     audience.reset()
     return { batch, acceptedUs, firstSend, recipients }
   }
 
-  #hand(subscriber: Subscriber, part: Frame): boolean {
+  #hand(subscriber: Subscriber, part: Frame, firstOffset: number): boolean {
     const { outbox } = subscriber
     if (outbox.lagging || subscriber.heldAt !== FLOWING) {
-      this.#withhold(subscriber, part)
+      this.#withhold(subscriber, part, firstOffset)
       return false
     }
     outbox.push(part)
@@ -175,13 +181,15 @@ export class Flusher {
     return true
   }
 
-  #withhold(subscriber: Subscriber, part: Frame): void {
+  #withhold(subscriber: Subscriber, part: Frame, firstOffset: number): void {
     const { outbox, channel } = subscriber
     switch (channel.slowPolicy) {
       case 'catch_up':
         this.#row[slots.drops.lagging_join_leave]! += part.events
-        if (subscriber.heldAt !== FLOWING) return
-        subscriber.heldAt = Math.max(channel.flushedOffset, subscriber.startOffset)
+        // Without an offset in the batch there is nothing that could be replayed.
+        if (subscriber.heldAt !== FLOWING || firstOffset === 0) return
+        // Offsets have no gaps: what it got last is the one before this batch, or it began within the batch.
+        subscriber.heldAt = Math.max(firstOffset - 1, subscriber.startOffset)
         return
       case 'latest_only':
         this.#row[slots.drops.latest_only]! += outbox.keepLatest(subscriber, part)

@@ -151,11 +151,16 @@ export class Outbox {
     return dropped
   }
 
-  /** Forgets the frames kept for a subscriber that has gone. */
-  forget(subscriber: object): void {
-    if (this.#kept === undefined) return
-    this.#kept = this.#kept.filter(entry => entry.subscriber !== subscriber)
-    this.#keptBytes = this.#kept.reduce((bytes, entry) => bytes + entry.frame.lines.length, 0)
+  /** Forgets the frames kept for a subscriber that has gone. Returns how many publications were in them. */
+  forget(subscriber: object): number {
+    let publications = 0
+    this.#kept = this.#kept?.filter(entry => {
+      if (entry.subscriber !== subscriber) return true
+      this.#keptBytes -= entry.frame.lines.length
+      publications += entry.frame.publications
+      return false
+    })
+    return publications
   }
 
   /** The hard limit was passed, or a channel's policy ends connections that lag. */

@@ -50,7 +50,7 @@ export class CatchUp {
       if (this.#session.state !== this.#live || subscription.state !== 'live') return this.resume()
       if (outcome.ok) return this.#replay(subscription, outcome.value)
       if (outcome.error.code === errors.tooManyRequests.code) {
-        setTimeout(() => this.resume(), RETRY_MS)
+        setTimeout(() => this.#session.resumeCatchUp(), RETRY_MS)
         return
       }
       this.#session.env.row[slots.catchUps.insufficient]! += 1

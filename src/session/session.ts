@@ -232,11 +232,26 @@ export class Session implements Timed, OutboxOwner {
     try {
       await step()
     } catch (error) {
-      this.env.onError(this.outbox.wire.transport, error)
-      this.disconnect(disconnects.serverError)
+      this.#failed(error)
     }
     this.#busy = false
-    this.#drainQueue()
+    this.#guarded(() => this.#drainQueue())
+  }
+
+  /** For what runs outside of the edge's guards: an error ends this session and nothing else. */
+  #guarded(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#failed(error)
+    }
+  }
+
+  #failed(error: unknown): void {
+    const { transport } = this.outbox.wire
+    this.env.row[slots.guardErrors[transport]]! += 1
+    this.env.onError(transport, error)
+    this.disconnect(disconnects.serverError)
   }
 
   /** Ends the session with a code; what was written before still goes out first. */
@@ -275,7 +290,7 @@ export class Session implements Timed, OutboxOwner {
   }
 
   onTooSlow(): void {
-    this.disconnect(disconnects.slow)
+    this.#guarded(() => this.disconnect(disconnects.slow))
   }
 
   onLagging(): void {
@@ -289,8 +304,15 @@ export class Session implements Timed, OutboxOwner {
 
   onFlushed(): void {
     if (!this.isOpen || this.outbox.lagging) return
-    this.#catchUp?.resume()
-    this.#drainQueue()
+    this.#guarded(() => {
+      this.#catchUp?.resume()
+      this.#drainQueue()
+    })
+  }
+
+  /** A step of the catching up that comes later, by a timer. */
+  resumeCatchUp(): void {
+    this.#guarded(() => this.#catchUp?.resume())
   }
 
   #afterNextFlush(): void {

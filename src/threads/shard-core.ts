@@ -48,6 +48,7 @@ export class ShardCore {
   readonly #errors = new Sampler()
   readonly #timers: NodeJS.Timeout[] = []
   #listening: Listening | undefined
+  #closed = false
   /** What the clients that are left are told at the end. */
   #goodbye: Disconnect = disconnects.shutdown
 
@@ -116,6 +117,9 @@ export class ShardCore {
 
   /** Everything that accepts connections. */
   async start(): Promise<Started> {
+    this.#every(SAMPLE_MS, () => this.#sample())
+    this.#every(WHEEL_TICK_MS, () => this.#tick(monotonicMs()))
+    this.#every(SWEEP_MS, () => this.#sweep(monotonicMs()))
     const { http_server: http, tcp } = this.#topology.config
     if (http.tls.enabled) {
       // The acceptor can't hand over TLS connections, so each shard listens itself.
@@ -123,9 +127,8 @@ export class ShardCore {
       if (this.#listening === undefined) throw new StartError(`can't listen on ${http.address}:${http.port}`)
     }
     const tcpPort = (await this.#tcp?.listen(tcp.address, tcp.port)) ?? 0
-    this.#every(SAMPLE_MS, () => this.#sample())
-    this.#every(WHEEL_TICK_MS, () => this.#tick(monotonicMs()))
-    this.#every(SWEEP_MS, () => this.#sweep(monotonicMs()))
+    // Asked to end while it was starting: what came up after that has to go down as well.
+    if (this.#closed) this.close()
     return { descriptor: this.#app.getDescriptor(), tcpPort, httpPort: this.#listening?.port ?? 0 }
   }
 
@@ -224,6 +227,7 @@ export class ShardCore {
 
   /** Says goodbye to all and closes all that keeps the thread's loop alive. */
   close(): void {
+    this.#closed = true
     for (const timer of this.#timers) clearInterval(timer)
     for (const session of [...this.#relay.env.sessions.all]) {
       // One session in a broken state must not keep the others from their goodbye.

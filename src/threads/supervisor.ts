@@ -4,6 +4,7 @@
 import { Worker } from 'node:worker_threads'
 import { assert, unreachable } from '../base/assert.ts'
 import { StartError } from '../base/errors.ts'
+import { monotonicMs } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { resetGauges, slots } from '../metrics/slots.ts'
 import { CountTable } from '../shared/count-table.ts'
@@ -36,6 +37,8 @@ export class Supervisor {
   readonly #routes: CountTable
   readonly #presence: CountTable
   readonly #places: Place[] = []
+  /** The first start: all ways between shards are made beforehand. */
+  #starting = true
   #stopping = false
 
   constructor(options: { topology: Topology; acceptance: Acceptance; row: Float64Array; log: Log }) {
@@ -75,6 +78,7 @@ export class Supervisor {
       }
     }
     await Promise.all(ends.map((peers, shard) => this.#spawn(shard, peers, 0)))
+    this.#starting = false
   }
 
   /** Resolves when the shard is live. */
@@ -90,6 +94,7 @@ export class Supervisor {
       worker.on('message', (message: FromShard) => {
         if (message.kind === 'ready') {
           place.state = { kind: 'live', descriptor: message.descriptor }
+          if (!this.#starting) this.#connect(shard)
           this.#acceptance.add(message.descriptor)
           resolve()
         } else if (message.kind === 'refused') {
@@ -130,37 +135,43 @@ export class Supervisor {
   }
 
   #onExit(shard: number, place: Place): void {
-    const wasQuarantined = place.state.kind === 'quarantined'
+    const { state } = place
+    if (state.kind === 'live') {
+      // A thread that ended without a word; whoever ended it, the others must not wait for it.
+      this.#log.error({ shard }, 'a shard ended by itself')
+      this.#acceptance.remove(state.descriptor)
+      this.#tellOthers(shard, { kind: 'lose', shard })
+    }
     place.state = { kind: 'ended' }
     resetGauges(rowOf(this.#topology.counters, shard))
     this.#routes.clearShard(shard)
     this.#presence.clearShard(shard)
-    if (this.#stopping || !wasQuarantined) return
+    if (this.#stopping || this.#starting) return
     const delayMs = RESTART_DELAYS_MS[Math.min(place.replacements, RESTART_DELAYS_MS.length - 1)]!
     setTimeout(() => this.#replace(shard, place.replacements + 1), delayMs)
   }
 
+  /** The way to the others is made when the new shard is live: of two that come up, the later connects both. */
   #replace(shard: number, replacements: number): void {
     if (this.#stopping) return
-    const { shards, config } = this.#topology
-    const own: PeerEnd[] = []
-    const others: [number, PeerEnd][] = []
-    for (let peer = 0; peer < shards; peer++) {
-      // A peer that is itself being replaced will bring its own end when it comes up.
-      if (peer === shard || this.#places[peer]!.state.kind !== 'live') continue
-      const [endHere, endThere] = connectPair(config.mesh.ring_size, shard, peer)
-      own.push(endHere)
-      others.push([peer, endThere])
-    }
-    const startedMs = Date.now()
-    this.#spawn(shard, own, replacements).then(
+    const startedMs = monotonicMs()
+    this.#spawn(shard, [], replacements).then(
       () => {
-        for (const [peer, end] of others) this.tell(peer, { kind: 'peer', end }, [end.port])
-        this.#log.info({ shard, tookMs: Date.now() - startedMs }, 'shard replaced')
+        this.#log.info({ shard, tookMs: monotonicMs() - startedMs }, 'shard replaced')
         setTimeout(() => this.#forgive(shard), FORGIVEN_AFTER_MS).unref()
       },
+      // Its exit is seen as well, and tried again there.
       error => this.#log.error({ err: error, shard }, 'a shard could not be replaced'),
     )
+  }
+
+  #connect(shard: number): void {
+    this.#places.forEach((place, peer) => {
+      if (peer === shard || place.state.kind !== 'live') return
+      const [endHere, endThere] = connectPair(this.#topology.config.mesh.ring_size, shard, peer)
+      this.tell(shard, { kind: 'peer', end: endHere }, [endHere.port])
+      this.tell(peer, { kind: 'peer', end: endThere }, [endThere.port])
+    })
   }
 
   #forgive(shard: number): void {

@@ -114,14 +114,26 @@ function runBatch(context: ApiContext, text: string, answered: (outcome: Outcome
   const next = () => {
     const command = commands[replies.length]
     if (command === undefined) return answered({ ok: true, value: `[${replies.join(',')}]` })
-    const [method, body] = partsOf(command)
-    run(context, method, body, outcome => {
-      replies.push(outcome.ok ? `{"${method}":${outcome.value}}` : `{"error":${errorJson(outcome.error)}}`)
+    runOne(context, command, reply => {
+      replies.push(reply)
       // Not by recursion: a thousand commands that are answered at once would be a deep stack.
       queueMicrotask(next)
     })
   }
   next()
+}
+
+/** Never throws: but for the first command this runs outside of the request's own guard. */
+function runOne(context: ApiContext, command: string, done: (reply: string) => void): void {
+  try {
+    const [method, body] = partsOf(command)
+    run(context, method, body, outcome => {
+      done(outcome.ok ? `{"${method}":${outcome.value}}` : `{"error":${errorJson(outcome.error)}}`)
+    })
+  } catch (error) {
+    const known = error instanceof ApiError ? error.error : errors.internal
+    done(`{"error":${errorJson(known)}}`)
+  }
 }
 
 /** A command of a batch is an object with one member, named like the method. */
