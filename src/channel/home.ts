@@ -14,6 +14,7 @@ import { detailed, type ErrorCode, errors, serverFull } from '../protocol/codes.
 import type { Answer, Ask, Tells } from '../protocol/envelope.ts'
 import { joinPush, leavePush, publication, publicationPush } from '../protocol/replies.ts'
 import { type CountTable, NONE, PIN_HOME } from '../shared/count-table.ts'
+import { globMatcher } from './glob.ts'
 import { IdempotencyCache } from './idempotency.ts'
 import { Members } from './members.ts'
 import type { Outlet } from './outlet.ts'
@@ -59,6 +60,7 @@ export class Home {
   #sweep: Iterator<Channel> | undefined
   #historyBytes = 0
   #scratch = Buffer.allocUnsafeSlow(64 << 10)
+  readonly #targets: number[] = []
 
   constructor(options: HomeOptions) {
     this.#options = options
@@ -105,16 +107,13 @@ export class Home {
       }
     }
     // Either all shards can take it or it does not happen: an offset once given must reach everybody.
-    for (let shard = 0; shard < this.#options.shards; shard++) {
-      if (this.#hasSubscribers(channel, shard) && !outlet.accepts(shard, line.length)) {
-        return { ok: false, error: errors.tooManyRequests }
-      }
+    const targets = this.#subscribedShards(channel)
+    if (!targets.every(shard => outlet.accepts(shard, line.length))) {
+      return { ok: false, error: errors.tooManyRequests }
     }
     if (window !== undefined) this.#remember(channel, window, text, line.length, nowMs)
     channel.usedMs = nowMs
-    for (let shard = 0; shard < this.#options.shards; shard++) {
-      if (this.#hasSubscribers(channel, shard)) outlet.deliver(shard, channel.name, line, offset, acceptedUs)
-    }
+    for (const shard of targets) outlet.deliver(shard, channel.name, line, offset, acceptedUs)
     return { ok: true, value: window === undefined ? NOBODY : { epoch: channel.epoch, offset } }
   }
 
@@ -287,7 +286,7 @@ export class Home {
 
   #age(channel: Channel, nowMs: number): void {
     const { window } = channel
-    if (window !== undefined) this.#expire(window)
+    if (window !== undefined) this.#expire(window, nowMs)
     if (this.#options.routes.total(channel.route) > 0 || (channel.members?.size ?? 0) > 0) {
       channel.usedMs = nowMs
       return
@@ -298,9 +297,9 @@ export class Home {
     if (nowMs - channel.usedMs >= keepMs) this.#close(channel)
   }
 
-  #expire(window: Window): void {
+  #expire(window: Window, nowMs = monotonicMs()): void {
     const countBefore = window.count
-    this.#historyBytes -= window.expire(monotonicMs())
+    this.#historyBytes -= window.expire(nowMs)
     this.#options.row[slots.historyPublications]! -= countBefore - window.count
   }
 
@@ -349,17 +348,25 @@ export class Home {
   }
 
   #announce(channel: Channel, text: string): void {
+    const { outlet, row } = this.#options
     const line = this.#encode(text)
-    for (let shard = 0; shard < this.#options.shards; shard++) {
-      if (!this.#hasSubscribers(channel, shard)) continue
-      if (!this.#options.outlet.announce(shard, channel.name, line)) {
-        this.#options.row[slots.drops.join_leave_ring_full]! += 1
-      }
+    for (const shard of this.#subscribedShards(channel)) {
+      const fits = line.length <= outlet.lineBytesMax
+      if (!fits || !outlet.announce(shard, channel.name, line)) row[slots.drops.join_leave_ring_full]! += 1
     }
   }
 
-  #hasSubscribers(channel: Channel, shard: number): boolean {
-    return this.#options.routes.countAt(channel.route, shard) > 0
+  /**
+   * The shards with subscribers, looked at once: the counts are changed by other threads at any time. Who comes after
+   * this look asks for the position after this publication. The list is used again by the next call.
+   */
+  #subscribedShards(channel: Channel): readonly number[] {
+    const { routes, shards } = this.#options
+    this.#targets.length = 0
+    for (let shard = 0; shard < shards; shard++) {
+      if (routes.countAt(channel.route, shard) > 0) this.#targets.push(shard)
+    }
+    return this.#targets
   }
 
   #state(channel: Channel, window: Window): StreamState {
@@ -390,14 +397,3 @@ function publicationsOf(channel: Channel, lines: readonly string[]): string {
 }
 
 const PUSH_END = '}}'
-
-/** `*` any run of characters, `?` one, as in the globs of Centrifugo's `channels`; '' matches all. */
-function globMatcher(pattern: string): (name: string) => boolean {
-  if (pattern === '') return () => true
-  const source = pattern
-    .split(/([*?])/)
-    .map(part => (part === '*' ? '.*' : part === '?' ? '.' : part.replace(/[.+^${}()|[\]\\]/g, '\\$&')))
-    .join('')
-  const expression = new RegExp(`^${source}$`, 's')
-  return name => expression.test(name)
-}

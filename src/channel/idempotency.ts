@@ -1,11 +1,9 @@
 // Remembers what recent publications with an idempotency key got, so that a retry is not published again.
 // Runs at the home. Invariant: bounded in number and age; the oldest are forgotten first.
 
-export type Published = Readonly<{ epoch: string; offset: number }>
+import { IDEMPOTENCY_ENTRIES_MAX, IDEMPOTENCY_WINDOW_MS } from '../config/limits.ts'
 
-export const IDEMPOTENCY_WINDOW_MS = 5 * 60_000
-/** Per shard: at 5 minutes this carries 300 keyed publications a second. Beyond it the oldest keys go early. */
-const KEYS_MAX = 100_000
+export type Published = Readonly<{ epoch: string; offset: number }>
 
 export class IdempotencyCache {
   readonly #results = new Map<string, { result: Published; untilMs: number }>()
@@ -19,7 +17,7 @@ export class IdempotencyCache {
     const name = keyOf(channel, key)
     this.#results.delete(name)
     this.#results.set(name, { result, untilMs: nowMs + IDEMPOTENCY_WINDOW_MS })
-    if (this.#results.size > KEYS_MAX) this.#dropOldest()
+    if (this.#results.size > IDEMPOTENCY_ENTRIES_MAX) this.#dropOldest()
   }
 
   expire(nowMs: number): void {

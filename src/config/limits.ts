@@ -25,14 +25,11 @@ export const MESSAGE_SIZE_LIMIT_MAX_BYTES = WEBSOCKET_PAYLOAD_BYTES_MAX - WEBSOC
  */
 export const COMMANDS_PER_FRAME_MAX = 2_048
 
-/** Nesting of what clients send as data: deeper values serve no one and recursive readers behind us would fail. */
-export const CLIENT_DATA_DEPTH_MAX = 64
+/** Commands with a wrong field that end a connection (3509): an SDK makes none, a person at a terminal a few. */
+export const BAD_COMMANDS_MAX = 16
 
-/** Commands wrong in form that a connection may send before it is disconnected (3501): a broken client, not a slip. */
-export const BAD_COMMANDS_MAX = 3
-
-/** A user's id is a key in a shared table and part of channel names; it has to leave room in 255 bytes. */
-export const USER_ID_BYTES_MAX = 128
+/** A user's id is sent with each of its publications and may be part of channel names, which are as long at most. */
+export const USER_ID_BYTES_MAX = 255
 
 /** How long the same idempotency key publishes nothing again: as in Centrifugo. */
 export const IDEMPOTENCY_WINDOW_MS = 5 * 60_000
@@ -52,9 +49,6 @@ export const API_BATCH_COMMANDS_MAX = 1_000
 /** Tags of a publication and the bytes of all their keys and values: they go to every subscriber with it. */
 export const PUBLICATION_TAGS_MAX = 16
 export const PUBLICATION_TAGS_BYTES_MAX = 1_024
-
-/** Clients that one presence reply lists; above it the answer would be larger than an outbox may get. */
-export const PRESENCE_CLIENTS_MAX = 4_096
 
 /** A configuration is read at once into memory; a larger file is not a configuration. */
 export const CONFIG_FILE_BYTES_MAX = 1024 * 1024

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerSubscription } from '../auth/claims.ts'
 import { monotonicMs, wallMs } from '../base/clock.ts'
+import { USER_ID_BYTES_MAX } from '../config/limits.ts'
 import { because, disconnects, type ErrorCode, errors, serverFull } from '../protocol/codes.ts'
 import type { Command, SubscribeRequest } from '../protocol/commands.ts'
 import { connectReply, errorReply, refreshReply } from '../protocol/replies.ts'
@@ -39,6 +40,11 @@ async function connectWithToken(session: Session, command: Connect): Promise<voi
     case 'valid': {
       const { user, info, expireAt, channels, subs } = result.claims
       if (isPast(expireAt)) return session.fail(command.id, 'connect', errors.tokenExpired)
+      if (Buffer.byteLength(user) > USER_ID_BYTES_MAX) {
+        return session.disconnect(
+          because(disconnects.invalidToken, `sub has more than ${USER_ID_BYTES_MAX} bytes`),
+        )
+      }
       const named = new Map<string, ServerSubscription>(channels.map(channel => [channel, {}]))
       for (const [channel, subscription] of subs) named.set(channel, subscription)
       await establishWith(session, command, { user, info, expireAt, channels: named })

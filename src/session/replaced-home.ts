@@ -12,7 +12,6 @@ export function onHomeReplaced(env: SessionEnv, shard: number): void {
   for (const channel of env.registry.atHomeOn(shard)) {
     channel.epoch = ''
     channel.topOffset = 0
-    channel.flushedOffset = 0
   }
   for (const session of [...env.sessions.all]) {
     const live = session.state

@@ -5,6 +5,7 @@
 import { unreachable } from '../base/assert.ts'
 import { monotonicMs, wallMs } from '../base/clock.ts'
 import { NOT_TIMED, type Timed } from '../base/wheel.ts'
+import { BAD_COMMANDS_MAX } from '../config/limits.ts'
 import { Outbox, type OutboxOwner } from '../fanout/outbox.ts'
 import type { Wire } from '../fanout/wire.ts'
 import { pick, slots } from '../metrics/slots.ts'
@@ -43,8 +44,6 @@ export type SessionState =
 
 /** Commands that wait for a token check or for the client to read; beyond it the client is too fast. */
 const QUEUE_COMMANDS_MAX = 2048
-/** Commands that were refused as bad requests; an SDK makes none, a person at a terminal a few. */
-const BAD_COMMANDS_MAX = 16
 /** After its goodbye a connection has so long to take what was queued. */
 const CLOSING_MS = 5000
 const CLOSED: SessionState = { kind: 'closed' }

@@ -3,8 +3,8 @@
 
 import { Worker } from 'node:worker_threads'
 import { assert, unreachable } from '../base/assert.ts'
-import { StartError } from '../base/errors.ts'
 import { monotonicMs } from '../base/clock.ts'
+import { StartError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { resetGauges, slots } from '../metrics/slots.ts'
 import { CountTable } from '../shared/count-table.ts'
