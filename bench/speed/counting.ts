@@ -79,6 +79,7 @@ function payloadLength(header: Uint8Array): number {
 
 function newlinesIn(chunk: Uint8Array, start: number, end: number): number {
   let count = 0
-  for (let at = chunk.indexOf(NEWLINE, start); at >= 0 && at < end; at = chunk.indexOf(NEWLINE, at + 1)) count++
+  for (let at = chunk.indexOf(NEWLINE, start); at >= 0 && at < end; at = chunk.indexOf(NEWLINE, at + 1))
+    count++
   return count
 }

@@ -3,7 +3,14 @@
 
 import { serveParent } from './child.ts'
 import { Client, type Endpoint } from './client.ts'
-import { CONNECTED, channelName, connectCommand, deliveredLine, publishCommand, type Target } from './messages.ts'
+import {
+  CONNECTED,
+  channelName,
+  connectCommand,
+  deliveredLine,
+  publishCommand,
+  type Target,
+} from './messages.ts'
 
 export type PublishRequest = Readonly<{
   kind: 'publish'
@@ -39,8 +46,10 @@ async function start(request: PublishRequest): Promise<void> {
     const frames: string[][] = []
     while (sent < due) {
       const channel = sent % channels
-      const frame = (frames[sent % publishers] ??= [])
-      frame.push(publishCommand(target, ++sent, names[channel]!, lines[channel]!))
+      const command = publishCommand(target, ++sent, names[channel]!, lines[channel]!)
+      const frame = frames[sent % publishers]
+      if (frame === undefined) frames[sent % publishers] = [command]
+      else frame.push(command)
     }
     frames.forEach((commands, publisher) => {
       for (let from = 0; from < commands.length; from += LINES_PER_FRAME_MAX) {

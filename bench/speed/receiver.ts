@@ -5,7 +5,14 @@ import { performance } from 'node:perf_hooks'
 import { serveParent } from './child.ts'
 import { Client, type Endpoint } from './client.ts'
 import { countFrames, countLines, type Tally } from './counting.ts'
-import { CONNECTED, channelName, connectCommand, SUBSCRIBED, subscribeCommand, type Target } from './messages.ts'
+import {
+  CONNECTED,
+  channelName,
+  connectCommand,
+  SUBSCRIBED,
+  subscribeCommand,
+  type Target,
+} from './messages.ts'
 import { cpuUsOf, residentBytesOf } from './usage.ts'
 
 export type OpenRequest = Readonly<{
@@ -21,7 +28,14 @@ export type OpenRequest = Readonly<{
 
 /** What has been counted and used since the process began. */
 export type Sample = Tally &
-  Readonly<{ atMs: number; ended: number; serverCpuUs: number; serverBytes: number; idleMs: number; activeMs: number }>
+  Readonly<{
+    atMs: number
+    ended: number
+    serverCpuUs: number
+    serverBytes: number
+    idleMs: number
+    activeMs: number
+  }>
 
 export type Opened = Readonly<{ tookMs: number }>
 

@@ -121,6 +121,8 @@ export class Directory {
     // A home that was lost has forgotten its members; the new one is told who is left.
     if (link === undefined) return
     const head = encodeTell(kind, tell)
+    // Only an info that is far beyond what a ring was made for: such a member stays unlisted.
+    if (head.length > link.frameBytesMax) return
     if (this.#payOff(shard) && link.send(head, undefined)) return
     const owed = this.#owed.get(shard) ?? []
     owed.push(head)
@@ -208,11 +210,9 @@ export class Directory {
     if (encoded.head.length + Buffer.byteLength(encoded.payload) > link.frameBytesMax) {
       encoded = encodeFailure(seq, errors.limitExceeded)
     }
-    // An ask was only taken while its sender drained its own ring, so an answer that finds both ring and backlog
-    // full means a peer that has been stuck for long; the small failure is for the case that this one was large.
+    // Full, that is a peer that has been stuck for long: it learns at least that there is no answer.
     if (!link.send(encoded.head, encoded.payload)) {
-      const { head } = encodeFailure(seq, errors.tooManyRequests)
-      assert(link.send(head, undefined), 'a peer takes no answers any more')
+      link.sendAnswer(encodeFailure(seq, errors.tooManyRequests).head)
     }
   }
 

@@ -60,7 +60,6 @@ export class Home {
   #sweep: Iterator<Channel> | undefined
   #historyBytes = 0
   #scratch = Buffer.allocUnsafeSlow(64 << 10)
-  readonly #targets: number[] = []
 
   constructor(options: HomeOptions) {
     this.#options = options
@@ -358,15 +357,15 @@ export class Home {
 
   /**
    * The shards with subscribers, looked at once: the counts are changed by other threads at any time. Who comes after
-   * this look asks for the position after this publication. The list is used again by the next call.
+   * this look asks for the position after this publication.
    */
-  #subscribedShards(channel: Channel): readonly number[] {
+  #subscribedShards(channel: Channel): number[] {
     const { routes, shards } = this.#options
-    this.#targets.length = 0
+    const subscribed: number[] = []
     for (let shard = 0; shard < shards; shard++) {
-      if (routes.countAt(channel.route, shard) > 0) this.#targets.push(shard)
+      if (routes.countAt(channel.route, shard) > 0) subscribed.push(shard)
     }
-    return this.#targets
+    return subscribed
   }
 
   #state(channel: Channel, window: Window): StreamState {

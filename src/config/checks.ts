@@ -14,6 +14,7 @@ export function findConflict(config: Config): Conflict | undefined {
     findListenerConflict(config) ??
     findClientConflict(config.client) ??
     findChannelConflict(config.channel) ??
+    findMeshConflict(config) ??
     findShutdownConflict(config.shutdown)
   )
 }
@@ -182,4 +183,26 @@ export function findOpenAddress(config: Config): Conflict | undefined {
     path: open[0],
     why: 'without a configuration anyone who connects may subscribe and publish, so it must be a loopback address such as "127.0.0.1"; to listen on others, give a configuration file (--config FILE; print-config writes one to begin with)',
   }
+}
+
+/** A frame takes a quarter of a ring at most; what a client may send has to fit, with what is put around it. */
+const FRAME_ENVELOPE_BYTES = 8192
+
+function findMeshConflict({ mesh, client }: Config): Conflict | undefined {
+  const frameBytesMax = mesh.ring_size / 4
+  if (frameBytesMax < client.message_size_limit + FRAME_ENVELOPE_BYTES) {
+    const least = (client.message_size_limit + FRAME_ENVELOPE_BYTES) * 4
+    return {
+      path: ['mesh', 'ring_size'],
+      why: `it must be at least ${least}, four times client.message_size_limit and ${FRAME_ENVELOPE_BYTES} more`,
+    }
+  }
+  // A backlog that can't hold the largest frame would refuse it even when nothing waits.
+  if (mesh.backlog_max_size < frameBytesMax) {
+    return {
+      path: ['mesh', 'backlog_max_size'],
+      why: `it must be at least ${frameBytesMax}, a quarter of mesh.ring_size`,
+    }
+  }
+  return undefined
 }

@@ -1,5 +1,7 @@
 // Who may open a connection: pure decisions on origin, and the counted limits. Runs on a shard.
 
+import { monotonicMs } from '../base/clock.ts'
+import { TokenBucket } from '../base/token-bucket.ts'
 import { pick, slots } from '../metrics/slots.ts'
 
 export type RefusalReason = 'origin' | 'connection_limit' | 'connection_rate' | 'draining'
@@ -40,12 +42,11 @@ function isLoopbackName(name: string): boolean {
 export class Admission {
   readonly #options: AdmissionOptions
   #draining = false
-  #allowance: number
-  #allowanceMs = 0
+  readonly #rate: TokenBucket
 
   constructor(options: AdmissionOptions) {
     this.#options = options
-    this.#allowance = options.connectionRateLimit
+    this.#rate = new TokenBucket(options.connectionRateLimit, monotonicMs())
   }
 
   get draining(): boolean {
@@ -71,7 +72,7 @@ export class Admission {
     if (!isOriginAllowed(origin, host, this.#options)) return 'origin'
     const { connectionLimit } = this.#options
     if (connectionLimit > 0 && this.#connections() >= connectionLimit) return 'connection_limit'
-    return this.#withinRate(nowMs) ? undefined : 'connection_rate'
+    return this.#rate.take(nowMs) ? undefined : 'connection_rate'
   }
 
   #connections(): number {
@@ -80,16 +81,5 @@ export class Admission {
       connections += row[slots.connections.websocket]! + row[slots.connections.tcp]!
     }
     return connections
-  }
-
-  #withinRate(nowMs: number): boolean {
-    const perSecond = this.#options.connectionRateLimit
-    if (perSecond === 0) return true
-    const gained = this.#allowanceMs === 0 ? 0 : ((nowMs - this.#allowanceMs) * perSecond) / 1000
-    this.#allowance = Math.min(Math.max(perSecond, 1), this.#allowance + gained)
-    this.#allowanceMs = nowMs
-    if (this.#allowance < 1) return false
-    this.#allowance -= 1
-    return true
   }
 }

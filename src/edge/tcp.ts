@@ -14,7 +14,7 @@ import { type LineProblem, LineReader } from '../protocol/lines.ts'
 import { disconnectPush } from '../protocol/replies.ts'
 import type { SessionEnv } from '../session/env.ts'
 import { Session } from '../session/session.ts'
-import type { Admission } from './admission.ts'
+import type { Admission, RefusalReason } from './admission.ts'
 
 /** A peer that has gone silent is probed by the kernel after so long. */
 const KEEP_ALIVE_MS = 30_000
@@ -22,6 +22,8 @@ const KEEP_ALIVE_MS = 30_000
 const LINE_TICK_MS = 250
 /** Connections that the kernel holds for us until we accept them: a storm of reconnects comes at once. */
 const LISTEN_BACKLOG = 4096
+/** A refused connection has so long to take its goodbye; it counts nowhere, so it must not stay. */
+const REFUSED_MS = 1000
 
 export class TcpEdge {
   readonly #env: SessionEnv
@@ -38,7 +40,13 @@ export class TcpEdge {
       nowMs: monotonicMs(),
       onDue: connection => connection.onLineDue(),
     })
-    const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
+    const options = {
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_MS,
+      // A stream tells of its drain only once this much has waited: what makes a connection lag must reach it.
+      highWaterMark: env.outboxLimits.softBytes,
+    }
     this.#server = createServer(
       options,
       guard(
@@ -79,12 +87,7 @@ export class TcpEdge {
 
   #accept(socket: Socket): void {
     const refusal = this.#admission.refusal('', '', monotonicMs())
-    if (refusal !== undefined) {
-      const disconnect = refusal === 'draining' ? disconnects.shutdown : disconnects.connectionLimit
-      socket.on('error', () => socket.destroy())
-      socket.end(`${disconnectPush(disconnect, reconnects(disconnect.code))}\n`)
-      return
-    }
+    if (refusal !== undefined) return refuse(socket, refusal)
     const row = this.#env.row
     row[slots.connections.tcp]! += 1
     this.#sockets.add(socket)
@@ -120,6 +123,16 @@ export class TcpEdge {
     this.#env.row[slots.guardErrors.tcp]! += 1
     this.#env.onError('tcp', error)
   }
+}
+
+function refuse(socket: Socket, refusal: RefusalReason): void {
+  const disconnect = refusal === 'draining' ? disconnects.shutdown : disconnects.connectionLimit
+  const timer = setTimeout(() => socket.destroy(), REFUSED_MS)
+  socket.on('error', () => socket.destroy())
+  socket.on('close', () => clearTimeout(timer))
+  // Read and thrown away: closing with unread bytes would be a reset, which can overtake the goodbye.
+  socket.resume()
+  socket.end(`${disconnectPush(disconnect, reconnects(disconnect.code))}\n`)
 }
 
 class TcpConnection implements Timed {

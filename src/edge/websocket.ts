@@ -46,6 +46,8 @@ export function attachWebSocket(app: UwsApp, env: SessionEnv, admission: Admissi
       (socket: Socket, message: ArrayBuffer, isBinary: boolean) => onMessage(socket, message, isBinary, env),
       onError,
     ),
+    ping: guard((socket: Socket) => socket.getUserData().session?.receiveControl(), onError),
+    pong: guard((socket: Socket) => socket.getUserData().session?.receiveControl(), onError),
     drain: guard((socket: Socket) => socket.getUserData().session?.onDrained(), onError),
     close: guard(
       (socket: Socket) => onClose(socket, env),

@@ -34,6 +34,11 @@ export function serveRequest(
   respond: Respond,
   options: RouteOptions,
 ): void {
+  // Without an answer: after one the library would still read what follows as the next request.
+  if (!isFramedClearly(request)) {
+    response.close()
+    return
+  }
   const exchange = new Exchange(response, options)
   try {
     const refused = precheck(request)
@@ -46,6 +51,20 @@ export function serveRequest(
   } catch (error) {
     exchange.fail(error)
   }
+}
+
+/**
+ * Whether a proxy before us must see the same end of the body as we do (RFC 9112, 6.3). The library refuses a length
+ * together with a transfer encoding, but of two lengths takes the first, and any encoding for "chunked".
+ */
+function isFramedClearly(request: HttpRequest): boolean {
+  let lengths = 0
+  let clear = true
+  request.forEach((name, value) => {
+    if (name === 'content-length') lengths++
+    else if (name === 'transfer-encoding' && value.trim().toLowerCase() !== 'chunked') clear = false
+  })
+  return clear && lengths <= 1
 }
 
 class Exchange {

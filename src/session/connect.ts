@@ -7,7 +7,9 @@ import { USER_ID_BYTES_MAX } from '../config/limits.ts'
 import { because, disconnects, type ErrorCode, errors, serverFull } from '../protocol/codes.ts'
 import type { Command, SubscribeRequest } from '../protocol/commands.ts'
 import { connectReply, errorReply, refreshReply } from '../protocol/replies.ts'
-import type { Identity, Live, Session } from './session.ts'
+import { isPast, ttlOf } from './expiry.ts'
+import type { Session } from './session.ts'
+import type { Identity, Live } from './state.ts'
 import { planServerSide, subscribe } from './subscriptions.ts'
 
 type Connect = Extract<Command, { kind: 'connect' }>
@@ -178,13 +180,4 @@ export function answerRefresh(session: Session, live: Live, command: Refresh): v
     session.rescheduled()
     session.reply(refreshReply(command.id, live.client, session.env.version, expireAt > 0, ttlOf(expireAt)))
   })
-}
-
-/** Whole seconds that are left, at least 1: a ttl of 0 would mean none. */
-export function ttlOf(expireAt: number): number {
-  return expireAt === 0 ? 0 : Math.max(1, Math.ceil(expireAt - wallMs() / 1000))
-}
-
-export function isPast(expireAt: number): boolean {
-  return expireAt !== 0 && expireAt * 1000 <= wallMs()
 }

@@ -6,9 +6,10 @@ import { unreachable } from '../base/assert.ts'
 import { disconnects, type ErrorCode, errors, unsubscribes } from '../protocol/codes.ts'
 import type { SubscribeRequest } from '../protocol/commands.ts'
 import { refreshPush } from '../protocol/replies.ts'
-import { isPast, ttlOf } from './connect.ts'
-import type { Live, Session } from './session.ts'
+import { isPast, ttlOf } from './expiry.ts'
+import type { Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
+import type { Live } from './state.ts'
 import { planServerSide, subscribeByServer, unsubscribeByServer } from './subscriptions.ts'
 
 type Whom = Readonly<{ user: string /** '' = all of the user's. */; client: string }>

@@ -13,7 +13,8 @@ import {
   presenceStatsResult,
   resultReply,
 } from '../protocol/replies.ts'
-import type { Live, Session } from './session.ts'
+import type { Session } from './session.ts'
+import type { Live } from './state.ts'
 
 type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
 type Known = Extract<ResolvedChannel, { kind: 'known' }>

@@ -4,6 +4,7 @@
 
 import { unreachable } from '../base/assert.ts'
 import { monotonicMs, wallMs } from '../base/clock.ts'
+import { TokenBucket } from '../base/token-bucket.ts'
 import { NOT_TIMED, type Timed } from '../base/wheel.ts'
 import { BAD_COMMANDS_MAX } from '../config/limits.ts'
 import { Outbox, type OutboxOwner } from '../fanout/outbox.ts'
@@ -14,33 +15,11 @@ import { type Command, readCommand } from '../protocol/commands.ts'
 import { emptyReply, errorReply, PING } from '../protocol/replies.ts'
 import { CatchUp } from './catch-up.ts'
 import { answerConnect, answerRefresh } from './connect.ts'
+import { nextDeadlineMs } from './deadlines.ts'
 import type { SessionEnv } from './env.ts'
 import { answerHistory, answerPresence, answerPresenceStats, answerPublish, answerRpc } from './requests.ts'
-import type { Subscription } from './subscription.ts'
+import type { Live, SessionState } from './state.ts'
 import { answerSubRefresh, answerSubscribe, answerUnsubscribe, dropExpired, endAll } from './subscriptions.ts'
-
-export type Identity = Readonly<{ user: string; userJson: string; info: string | undefined }>
-
-/** A session that has connected. */
-export type Live = {
-  readonly kind: 'live'
-  readonly client: string
-  identity: Identity
-  /** Unix seconds; 0: never. */
-  expireAt: number
-  readonly subscriptions: Map<string, Subscription>
-  /** A server-side clock runs for one of the subscriptions. */
-  hasExpiringSubscriptions: boolean
-  pingAtMs: number
-  /** 0: no pong is awaited. */
-  pongDueMs: number
-}
-
-export type SessionState =
-  | Readonly<{ kind: 'opening'; untilMs: number }>
-  | Live
-  | Readonly<{ kind: 'closing'; untilMs: number }>
-  | Readonly<{ kind: 'closed' }>
 
 /** Commands that wait for a token check or for the client to read; beyond it the client is too fast. */
 const QUEUE_COMMANDS_MAX = 2048
@@ -58,19 +37,27 @@ export class Session implements Timed, OutboxOwner {
   #queue: Command[] | undefined
   #catchUp: CatchUp | undefined
   #badCommands = 0
-  /** Allowance of the command rate, and when it was last filled up. */
-  #allowance: number
-  #allowanceMs: number
+  /** Undefined: without a limit a session need not carry a bucket. */
+  readonly #rate: TokenBucket | undefined
 
   constructor(env: SessionEnv, wire: Wire) {
     const nowMs = monotonicMs()
     this.env = env
     this.outbox = new Outbox(wire, this, env.outboxLimits)
     this.state = { kind: 'opening', untilMs: nowMs + env.config.client.stale_close_delay }
-    this.#allowance = env.config.client.command_rate_limit
-    this.#allowanceMs = nowMs
+    const { command_rate_limit: rate } = env.config.client
+    this.#rate = rate === 0 ? undefined : new TokenBucket(rate, nowMs)
     env.sessions.open(this)
     env.wheel.schedule(this, this.state.untilMs)
+  }
+
+  /** A ping or pong of the transport itself, which has answered it: it costs as much as a command. */
+  receiveControl(): void {
+    if (!this.isOpen) return
+    if (this.#rate?.take(monotonicMs()) === false) this.disconnect(disconnects.tooManyRequests)
+    // Pongs to a client that does not read pile up where no outbox sees them.
+    else if (this.outbox.wire.waitingBytes() > this.env.outboxLimits.hardBytes)
+      this.disconnect(disconnects.slow)
   }
 
   /** One command as JSON text. False: the session has ended, the rest of the frame is nobody's. */
@@ -92,7 +79,7 @@ export class Session implements Timed, OutboxOwner {
   }
 
   #take(command: Command): boolean {
-    if (!this.#withinRate()) {
+    if (this.#rate?.take(monotonicMs()) === false) {
       this.#count(command.kind, 'disconnect')
       this.disconnect(disconnects.tooManyRequests)
       return false
@@ -356,7 +343,11 @@ export class Session implements Timed, OutboxOwner {
 
   #onLiveDue(live: Live, nowMs: number): void {
     const { client } = this.env.config
-    if (live.pongDueMs !== 0 && nowMs >= live.pongDueMs) return this.disconnect(disconnects.noPong)
+    if (live.pongDueMs !== 0 && nowMs >= live.pongDueMs) {
+      // Its ping waits behind all that the client has not read yet: while it lags, slow_timeout is its limit.
+      if (!this.outbox.lagging) return this.disconnect(disconnects.noPong)
+      live.pongDueMs = nowMs + client.pong_timeout
+    }
     if (this.outbox.lagging && nowMs >= this.outbox.laggingSinceMs + client.slow_timeout)
       return this.onTooSlow()
     if (live.expireAt !== 0 && wallMs() >= live.expireAt * 1000 + client.expired_close_delay) {
@@ -365,7 +356,11 @@ export class Session implements Timed, OutboxOwner {
     if (live.hasExpiringSubscriptions) dropExpired(this, live, wallMs())
     if (client.ping_interval === 0 || nowMs < live.pingAtMs) return
     live.pingAtMs = nowMs + client.ping_interval
-    if (this.expectsPong && live.pongDueMs === 0) live.pongDueMs = nowMs + client.pong_timeout
+    if (this.expectsPong) {
+      // One ping at a time, or the pongs of a client that lagged would be one too many.
+      if (live.pongDueMs !== 0) return
+      live.pongDueMs = nowMs + client.pong_timeout
+    }
     this.reply(PING)
   }
 
@@ -376,15 +371,8 @@ export class Session implements Timed, OutboxOwner {
 
   #nextDeadlineMs(): number {
     if (this.state.kind !== 'live') return Number.POSITIVE_INFINITY
-    const { client } = this.env.config
-    const { pingAtMs, pongDueMs, expireAt, hasExpiringSubscriptions } = this.state
-    const nowMs = monotonicMs()
-    let next = client.ping_interval === 0 ? nowMs + IDLE_CHECK_MS : pingAtMs
-    if (pongDueMs !== 0) next = Math.min(next, pongDueMs)
-    if (this.outbox.lagging) next = Math.min(next, this.outbox.laggingSinceMs + client.slow_timeout)
-    if (expireAt !== 0) next = Math.min(next, nowMs + expireAt * 1000 + client.expired_close_delay - wallMs())
-    if (hasExpiringSubscriptions) next = Math.min(next, nowMs + EXPIRY_CHECK_MS)
-    return next
+    const { laggingSinceMs } = this.outbox
+    return nextDeadlineMs(this.state, this.env.config.client, laggingSinceMs, monotonicMs(), wallMs())
   }
 
   /** Sets the clock anew after something with a deadline has changed. */
@@ -395,21 +383,4 @@ export class Session implements Timed, OutboxOwner {
   #count(kind: Command['kind'] | 'unknown', outcome: 'ok' | 'error' | 'disconnect'): void {
     this.env.row[slots.commands[kind][outcome]]! += 1
   }
-
-  #withinRate(): boolean {
-    const perSecond = this.env.config.client.command_rate_limit
-    if (perSecond === 0) return true
-    const nowMs = monotonicMs()
-    const gained = ((nowMs - this.#allowanceMs) * perSecond) / 1000
-    this.#allowance = Math.min(perSecond, this.#allowance + gained)
-    this.#allowanceMs = nowMs
-    if (this.#allowance < 1) return false
-    this.#allowance -= 1
-    return true
-  }
 }
-
-/** How often a session without pings looks at its clocks. */
-const IDLE_CHECK_MS = 60_000
-/** How often expiring subscriptions are looked at: their grace time is many seconds. */
-const EXPIRY_CHECK_MS = 1000

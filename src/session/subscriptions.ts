@@ -33,8 +33,9 @@ import {
   subscribeResult,
   unsubscribePush,
 } from '../protocol/replies.ts'
-import { isPast, ttlOf } from './connect.ts'
-import type { Live, Session } from './session.ts'
+import { isPast, ttlOf } from './expiry.ts'
+import type { Session } from './session.ts'
+import type { Live } from './state.ts'
 import { createSubscription, type Subscription } from './subscription.ts'
 
 type Known = Extract<ResolvedChannel, { kind: 'known' }>

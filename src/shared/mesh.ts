@@ -55,16 +55,24 @@ export class Link {
       if (this.#write(head, payload, payloadBytes)) return true
       this.fullEvents++
     }
-    const bytes = head.length + payloadBytes
-    if (!this.accepts(bytes)) return false
-    this.#backlog.push({
-      head,
-      payload: payload === undefined ? undefined : Buffer.from(payload as string),
-      bytes,
-    })
+    if (!this.accepts(head.length + payloadBytes)) return false
+    this.#enqueue(head, payload === undefined ? undefined : Buffer.from(payload as string))
+    return true
+  }
+
+  /**
+   * Sends a small frame whatever waits already: the answer to an ask, without which the asker would wait for ever.
+   * Their number is bounded by the asks that a shard may have open.
+   */
+  sendAnswer(head: Uint8Array): void {
+    if (this.#backlog.length > 0 || !this.#write(head, undefined, 0)) this.#enqueue(head, undefined)
+  }
+
+  #enqueue(head: Uint8Array, payload: Uint8Array | undefined): void {
+    const bytes = head.length + (payload?.length ?? 0)
+    this.#backlog.push({ head, payload, bytes })
     this.#backlogBytes += bytes
     this.#onBacklog()
-    return true
   }
 
   /** Moves what waits into the ring, as far as it has room. Returns whether the backlog is empty. */

@@ -1,8 +1,10 @@
 // The relay as a whole: shared memory, shards, acceptor, internal port; start and stop. Main thread.
 
 import { randomBytes, randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { availableParallelism } from 'node:os'
+import { createSecureContext } from 'node:tls'
 import { wallMs } from '../base/clock.ts'
 import { reasonOf, StartError } from '../base/errors.ts'
 import { createLog, type Log } from '../base/log.ts'
@@ -10,7 +12,7 @@ import { readVersion } from '../base/version.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { DEVELOPMENT_WARNING } from '../config/profile.ts'
 import type { Config } from '../config/schema.ts'
-import { type AdminOperation, AdminRefusal, startInternalServer } from '../http/internal.ts'
+import { type AdminOperation, AdminRefusal, type InternalServer, startInternalServer } from '../http/internal.ts'
 import { createExporter } from '../metrics/exporter.ts'
 import { slotCount } from '../metrics/slots.ts'
 import { Acceptor } from './acceptor.ts'
@@ -29,6 +31,7 @@ export type Relay = Readonly<{
 export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
   const log = createLog(loaded.config.log.level, 'main')
   if (loaded.profile === 'development') log.warn({}, DEVELOPMENT_WARNING)
+  checkTls(loaded.config.http_server.tls)
   const config = await withFreePorts(loaded.config)
   const topology = createTopology({
     config,
@@ -45,8 +48,9 @@ export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
   const supervisor = new Supervisor({ topology, acceptance: acceptor ?? NO_ACCEPTOR, row, log })
   let draining = false
   const isReady = () => !draining && supervisor.allLive
-  const internal = await startInternal(topology, supervisor, row, isReady, log)
-  await supervisor.start()
+  const internal = await startAll(acceptor, supervisor, () =>
+    startInternal(topology, supervisor, row, isReady, log),
+  )
   const ports = {
     http: acceptor?.port ?? http.port,
     tcp: config.tcp.enabled ? config.tcp.port : 0,
@@ -79,6 +83,25 @@ export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
   return { ports, stop, finished: finished.promise }
 }
 
+/** Starts the internal port, then the shards. If one fails all goes down again: what is open would keep us alive. */
+async function startAll(
+  acceptor: Acceptor | undefined,
+  supervisor: Supervisor,
+  startInternalPort: () => Promise<InternalServer>,
+): Promise<InternalServer> {
+  let internal: InternalServer | undefined
+  try {
+    internal = await startInternalPort()
+    await supervisor.start()
+    return internal
+  } catch (error) {
+    await supervisor.close()
+    acceptor?.close()
+    await internal?.close()
+    throw error
+  }
+}
+
 const EXIT_TOO_LATE = 1
 /** With TLS the shards listen themselves. */
 const NO_ACCEPTOR: Acceptance = { add: () => {}, remove: () => {} }
@@ -90,6 +113,16 @@ function addressesOf(config: Config, ports: Ports): object {
     api: `${http.tls.enabled ? 'https' : 'http'}://${http.address}:${ports.http}/api/`,
     ...(tcp.enabled ? { tcp: `${tcp.address}:${ports.tcp}` } : {}),
     internal: `http://${http.internal_address}:${ports.internal}`,
+  }
+}
+
+/** The WebSocket library only says that it failed, and says so on each shard. */
+function checkTls({ enabled, cert_pem, key_pem }: Config['http_server']['tls']): void {
+  if (!enabled) return
+  try {
+    createSecureContext({ cert: readFileSync(cert_pem), key: readFileSync(key_pem) })
+  } catch (error) {
+    throw new StartError(`http_server.tls, ${cert_pem} and ${key_pem}: ${reasonOf(error)}`)
   }
 }
 
@@ -129,7 +162,7 @@ function startInternal(
   row: Float64Array,
   isReady: () => boolean,
   log: Log,
-): Promise<{ port: number; close: () => Promise<void> }> {
+): Promise<InternalServer> {
   const { config, counters, version, startedMs, shards } = topology
   const { scrape, contentType } = createExporter({
     memory: counters,

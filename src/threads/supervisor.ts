@@ -15,6 +15,8 @@ type State =
   | { kind: 'starting' }
   | { kind: 'live'; descriptor: unknown }
   | { kind: 'quarantined'; since: string }
+  /** Told to end, with the whole relay. */
+  | { kind: 'closing' }
   | { kind: 'ended' }
 
 type Place = { worker: Worker; state: State; drained: boolean; replacements: number }
@@ -93,6 +95,7 @@ export class Supervisor {
     return new Promise((resolve, reject) => {
       worker.on('message', (message: FromShard) => {
         if (message.kind === 'ready') {
+          if (place.state.kind === 'closing') return
           place.state = { kind: 'live', descriptor: message.descriptor }
           if (!this.#starting) this.#connect(shard)
           this.#acceptance.add(message.descriptor)
@@ -208,6 +211,7 @@ export class Supervisor {
     for (const [shard, place] of this.#places.entries()) {
       if (place.state.kind === 'ended') continue
       if (place.state.kind === 'live') this.#acceptance.remove(place.state.descriptor)
+      place.state = { kind: 'closing' }
       this.tell(shard, { kind: 'close' })
       await until(() => place.state.kind === 'ended')
     }

@@ -101,7 +101,7 @@ describe('wheel', () => {
       fc.record({ kind: fc.constant('pass' as const), ms: fc.nat(35) }),
     )
     fc.assert(
-      fc.property(fc.array(operation, { maxLength: 60 }), operations => {
+      fc.property(fc.array(operation, { maxLength: 60, size: 'max' }), operations => {
         const items = [0, 1, 2, 3, 4].map(item)
         // The model: the tick at which each thing is due.
         const ticks = new Map<number, number>()

@@ -53,7 +53,7 @@ const operation = fc.oneof(
 describe('window', () => {
   test('holds what an array would, through any sequence of operations, and counts its bytes', () => {
     fc.assert(
-      fc.property(fc.array(operation, { maxLength: 80 }), operations => {
+      fc.property(fc.array(operation, { maxLength: 80, size: 'max' }), operations => {
         const window = new Window(LIMITS)
         const model = new Model()
         let nowMs = 0

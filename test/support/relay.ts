@@ -66,11 +66,13 @@ export async function startTestRelay(config: Record<string, any> = {}): Promise<
     log.push(line.startsWith('{') ? JSON.parse(line) : { msg: line, level: 30 })
     for (const check of waiting) check()
   })
-  /** Resolves with the first log line after `from` with this text. */
-  const logged = (msg: string, from = 0) =>
+  /** Resolves with the first log line after `from` with this text (and about this shard). */
+  const logged = (msg: string, from = 0, shard?: number) =>
     new Promise<LogLine>((resolve, reject) => {
       const check = () => {
-        const found = log.slice(from).find(line => line.msg === msg)
+        const found = log
+          .slice(from)
+          .find(line => line.msg === msg && (shard === undefined || line.shard === shard))
         if (found === undefined) return
         waiting.delete(check)
         resolve(found)
@@ -105,7 +107,7 @@ export async function startTestRelay(config: Record<string, any> = {}): Promise<
         headers: { 'X-API-Key': whole.http_api.key },
       })
       if (!response.ok) throw new Error(`quarantine: ${response.status} ${await response.text()}`)
-      await logged('shard replaced', from)
+      await logged('shard replaced', from, shard)
     },
     async metric(series) {
       const text = await (await fetch(`${internal}/metrics`)).text()

@@ -3,16 +3,30 @@
 import { Centrifuge, type Options, type Subscription } from 'centrifuge'
 import { SignJWT } from 'jose'
 import { onTestFinished } from 'vitest'
+import { type ClientOptions, WebSocket } from 'ws'
 
 type Emitter = {
   on(event: any, listener: (context: any) => void): unknown
   off(event: any, listener: (context: any) => void): unknown
 }
 
+/**
+ * The socket for the official client on Node. The client puts replies in order by promises, and that holds only when
+ * each frame has a turn of the loop to itself, as in browsers. Node's own WebSocket, and `ws` unless told otherwise,
+ * hand over several frames of one packet in the same turn, and then the client mixes them up.
+ */
+export function socketFor(options: ClientOptions = {}): unknown {
+  return class extends WebSocket {
+    constructor(address: string, protocols?: string | string[]) {
+      super(address, protocols, { ...options, allowSynchronousEvents: false })
+    }
+  }
+}
+
 /** A client of this test, not connected yet; it comes back at once after a cut, so that tests don't wait. */
 export function newClient(url: string, options: Partial<Options> = {}): Centrifuge {
   const client = new Centrifuge(url, {
-    websocket: WebSocket,
+    websocket: socketFor(),
     minReconnectDelay: 10,
     maxReconnectDelay: 50,
     ...options,
@@ -100,6 +114,14 @@ export function signToken(claims: Record<string, unknown>, secret: string): Prom
 export function inSeconds(seconds: number): number {
   return Math.floor(Date.now() / 1000) + seconds
 }
+
+/** Expires while the test looks on, and yet not before the token was used. */
+export function soon(): number {
+  return inSeconds(2)
+}
+
+/** For expect.poll, where no event tells: the usual second is short on a busy machine. */
+export const PATIENTLY = { timeout: 20_000, interval: 20 }
 
 /** The code with which a call was refused. */
 export function codeOf(call: Promise<unknown>): Promise<number> {

@@ -1,0 +1,128 @@
+// What a slow client gets where there is no history, by the policy of the namespace; and the limits past which it is
+// ended whatever the policy.
+
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
+import { RawClient, type Transport } from '../support/raw-client.ts'
+import { OPEN_CHANNELS, startTestRelay, type TestRelay } from '../support/relay.ts'
+import { expectServing, sumOf, TRANSPORTS, until } from '../support/serving.ts'
+import { MESSAGES, numbersOf, publish, upTo } from './publishing.ts'
+
+const KIB = 1024
+const HISTORY = { ...OPEN_CHANNELS, force_recovery: true, history_ttl: '5m', history_size: 20_000 }
+let relay: TestRelay
+
+afterEach(async () => {
+  await expectServing(relay)
+  expect(relay.log.filter(({ level }) => level >= 50)).toEqual([])
+})
+
+async function start(client: object, tcp = {}): Promise<void> {
+  const started = await startTestRelay({
+    client,
+    tcp,
+    channel: {
+      without_namespace: OPEN_CHANNELS,
+      namespaces: [
+        { name: 'kept', ...HISTORY },
+        { name: 'none', ...OPEN_CHANNELS, slow_client: 'catch_up' },
+        { name: 'oldest', ...OPEN_CHANNELS, slow_client: 'drop_oldest' },
+        { name: 'latest', ...OPEN_CHANNELS, slow_client: 'latest_only' },
+        { name: 'cut', ...OPEN_CHANNELS, slow_client: 'disconnect' },
+      ],
+    },
+  })
+  relay = started
+  onTestFinished(async () => {
+    expect(await started.stop()).toBe(0)
+  })
+}
+
+const drops = async (reason: string) => (await relay.metric(`fanwire_drops_total{reason="${reason}"}`))!
+
+/** A subscriber that does not read while others publish. */
+async function slowOne(transport: Transport, channel: string, count = MESSAGES) {
+  const slow = await RawClient.connect(relay, transport)
+  const publisher = await RawClient.connect(relay, 'tcp')
+  publisher.answersPings = true
+  await slow.subscribe(2, channel)
+  slow.pause()
+  await publish(publisher, channel, 0, count)
+  return { slow, publisher }
+}
+
+describe.each(TRANSPORTS)('without history on %s', transport => {
+  test.each([
+    ['drop_oldest', 'oldest:a', 'drop_oldest'],
+    ['catch_up, which is then drop_oldest,', 'none:a', 'drop_oldest'],
+    ['latest_only', 'latest:a', 'latest_only'],
+  ] as const)('%s drops some, counts each of them, and keeps order and the newest', async (_name, channel, reason) => {
+    await start({})
+    const { slow, publisher } = await slowOne(transport, channel)
+    expect(await sumOf(relay, 'fanwire_lagging_connections')).toBe(1)
+    slow.resume()
+    await slow.next(({ push }) => push?.pub?.data.number === MESSAGES - 1)
+    await until(async () => (await sumOf(relay, 'fanwire_lagging_connections')) === 0)
+    await publish(publisher, channel, MESSAGES, 1)
+    await slow.next(({ push }) => push?.pub?.data.number === MESSAGES)
+
+    const got = numbersOf(slow, channel)
+    expect(got).toEqual([...new Set(got)].sort((one, other) => one - other))
+    expect(await drops(reason)).toBe(MESSAGES + 1 - got.length)
+    expect(got.length).toBeLessThan(MESSAGES)
+  })
+
+  test('disconnect ends the connection with 3008', async () => {
+    await start({})
+    const { slow } = await slowOne(transport, 'cut:a')
+    expect(await relay.metric('fanwire_disconnects_total{code="3008"}')).toBe(1)
+    expect(await drops('slow_disconnected')).toBeGreaterThan(0)
+    slow.resume()
+    expect(await slow.ended).toMatchObject({ code: 3008, reason: 'slow' })
+    const got = numbersOf(slow, 'cut:a')
+    expect(got).toEqual(upTo(got.length))
+  })
+})
+
+describe.each(TRANSPORTS)('limits on %s', transport => {
+  test('past the hard limit the connection is ended with 3008', async () => {
+    await start({ queue_soft_size: 64 * KIB - 1, queue_max_size: 64 * KIB })
+    const { slow } = await slowOne(transport, 'kept:a')
+    expect(await relay.metric('fanwire_disconnects_total{code="3008"}')).toBe(1)
+    slow.resume()
+    expect(await slow.ended).toMatchObject({ code: 3008, reason: 'slow' })
+  })
+
+  test('who lags longer than slow_timeout is ended with 3008', async () => {
+    await start({ slow_timeout: '1s' })
+    const { slow } = await slowOne(transport, 'kept:a')
+    await until(async () => (await relay.metric('fanwire_disconnects_total{code="3008"}')) === 1)
+    expect(await sumOf(relay, 'fanwire_lagging_connections')).toBe(0)
+    slow.resume()
+    expect((await slow.ended).code).toBe(3008)
+  })
+
+  test('with the smallest soft limit a client still catches up', async () => {
+    await start({ queue_soft_size: 4 * KIB })
+    const { slow } = await slowOne(transport, 'kept:a')
+    expect(await sumOf(relay, 'fanwire_lagging_connections')).toBe(1)
+    slow.resume()
+    await slow.next(({ push }) => push?.pub?.data.number === MESSAGES - 1)
+    expect(numbersOf(slow, 'kept:a')).toEqual(upTo(MESSAGES))
+  })
+
+  test('a ping that waits behind what was not read is no reason to end the connection', async () => {
+    await start({ ping_interval: '1s', pong_timeout: '500ms' }, { require_pong: true })
+    const { slow, publisher } = await slowOne(transport, 'kept:a')
+    publisher.close()
+    const lively = await RawClient.connect(relay, transport)
+    lively.answersPings = true
+    await until(async () => lively.pings >= 4)
+    slow.answersPings = true
+    slow.resume()
+    await slow.next(({ push }) => push?.pub?.data.number === MESSAGES - 1)
+    expect(numbersOf(slow, 'kept:a')).toEqual(upTo(MESSAGES))
+    const pingsBefore = slow.pings
+    await until(async () => slow.pings >= pingsBefore + 2)
+    expect(await slow.call({ id: 3, ping: {} })).toEqual({ id: 3, ping: {} })
+  })
+})

@@ -1,0 +1,36 @@
+// Where in a relay something is: which shard a channel is at home on, which shard a connection came to.
+
+import type { TestRelay } from './relay.ts'
+
+/** The value of a gauge with the label `shard`, for each shard. `labels`: those before it. */
+async function perShard(relay: TestRelay, name: string, labels: string, shards: number): Promise<number[]> {
+  const reads = Array.from({ length: shards }, (_, shard) =>
+    relay.metric(`${name}{${labels}shard="${shard}"}`),
+  )
+  return (await Promise.all(reads)).map(value => value ?? 0)
+}
+
+async function risen(read: () => Promise<number[]>, act: () => Promise<unknown>): Promise<number> {
+  const before = await read()
+  await act()
+  const after = await read()
+  return after.findIndex((value, shard) => value > before[shard]!)
+}
+
+/** The home of a channel that has history and was not used before; nobody else may open channels meanwhile. */
+export function homeOf(relay: TestRelay, channel: string, shards = 2): Promise<number> {
+  return risen(
+    () => perShard(relay, 'fanwire_channels', '', shards),
+    () => relay.api('history', { channel }),
+  )
+}
+
+/** The shard of the one connection that `connect` opens. */
+export function shardOf(
+  relay: TestRelay,
+  connect: () => Promise<unknown>,
+  transport: 'websocket' | 'tcp' = 'websocket',
+  shards = 2,
+): Promise<number> {
+  return risen(() => perShard(relay, 'fanwire_connections', `transport="${transport}",`, shards), connect)
+}
