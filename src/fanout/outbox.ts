@@ -73,7 +73,7 @@ export class Outbox {
     }
   }
 
-  /** Sends all that waits as one frame. Returns the bytes sent. */
+  /** Sends all that waits as one frame. Returns the bytes sent, as they are on the wire. */
   flush(scratch: Scratch, nowMs: number): number {
     const first = this.#first
     if (first === undefined || this.closed || this.held) return 0
@@ -84,7 +84,8 @@ export class Outbox {
     const frame = rest === undefined ? first : scratch.join(first, rest)
     const waiting = typeof frame === 'string' ? this.wire.sendText(frame) : this.wire.send(frame)
     if (waiting !== 0) this.#afterSend(waiting, nowMs)
-    return typeof frame === 'string' ? frame.length : frame.lines.length
+    const bytes = typeof frame === 'string' ? Buffer.byteLength(frame) : frame.message.length
+    return this.wire.transport === 'tcp' ? bytes + LINE_BREAK_BYTES : bytes
   }
 
   /** Ends the hold: `first` goes before all that has come meanwhile. */
@@ -181,6 +182,9 @@ export class Outbox {
     this.#keptBytes = 0
   }
 }
+
+/** On TCP every frame ends with one; between the lines of a WebSocket frame they are part of it. */
+const LINE_BREAK_BYTES = 1
 
 /** What one scratch buffer keeps between flushes; a larger join allocates for once. */
 const SCRATCH_BYTES = 1 << 20

@@ -13,6 +13,7 @@ import {
   presenceStatsResult,
   resultReply,
 } from '../protocol/replies.ts'
+import { askPaced } from './paced-ask.ts'
 import type { Session } from './session.ts'
 import type { Live } from './state.ts'
 
@@ -51,7 +52,7 @@ export function answerHistory(session: Session, live: Live, command: Of<'history
     sinceOffset: since?.offset ?? 0,
     reverse,
   }
-  session.env.directory.ask('history', ask, outcome => {
+  askPaced(session, 'history', ask, outcome => {
     if (!session.isOpen) return
     if (!outcome.ok) return session.fail(id, 'history', outcome.error)
     const { publications, epoch, offset } = outcome.value
@@ -63,7 +64,7 @@ export function answerPresence(session: Session, live: Live, command: Of<'presen
   const { id, channel } = command
   const refusal = presenceRefusal(session, live, channel)
   if (refusal !== undefined) return session.fail(id, 'presence', refusal)
-  session.env.directory.ask('presence', { channel }, outcome => {
+  askPaced(session, 'presence', { channel }, outcome => {
     if (!session.isOpen) return
     if (!outcome.ok) return session.fail(id, 'presence', outcome.error)
     session.reply(resultReply(id, 'presence', presenceResult(outcome.value.members)))

@@ -33,7 +33,7 @@ export class Session implements Timed, OutboxOwner {
   wheelTick = NOT_TIMED
   state: SessionState
   /** A token is being checked: commands wait, so that their order stays. */
-  #busy = false
+  #holds = 0
   #queue: Command[] | undefined
   #catchUp: CatchUp | undefined
   #badCommands = 0
@@ -99,7 +99,7 @@ export class Session implements Timed, OutboxOwner {
   }
 
   #mustWait(): boolean {
-    if (this.#busy || (this.#queue !== undefined && this.#queue.length > 0)) return true
+    if (this.#holds > 0 || (this.#queue !== undefined && this.#queue.length > 0)) return true
     // Replies to a client that does not read would pile up: its commands wait until it does.
     return this.outbox.lagging || this.outbox.pendingSize > this.env.outboxLimits.softBytes
   }
@@ -111,14 +111,14 @@ export class Session implements Timed, OutboxOwner {
     while (taken < queue.length && this.#mayGoOn()) this.#carryOut(queue[taken++]!)
     queue.splice(0, taken)
     if (queue.length === 0) this.#queue = undefined
-    else if (!this.#busy) this.#afterNextFlush()
+    else if (this.#holds === 0) this.#afterNextFlush()
   }
 
   #mayGoOn(): boolean {
     const open = this.state.kind === 'opening' || this.state.kind === 'live'
     return (
       open &&
-      !this.#busy &&
+      this.#holds === 0 &&
       !this.outbox.lagging &&
       this.outbox.pendingSize <= this.env.outboxLimits.softBytes
     )
@@ -214,13 +214,13 @@ export class Session implements Timed, OutboxOwner {
 
   /** Runs an asynchronous step; commands that come meanwhile wait for it. */
   async hold(step: () => Promise<void>): Promise<void> {
-    this.#busy = true
+    this.#holds++
     try {
       await step()
     } catch (error) {
       this.#failed(error)
     }
-    this.#busy = false
+    this.#holds--
     this.#guarded(() => this.#drainQueue())
   }
 
@@ -323,7 +323,7 @@ export class Session implements Timed, OutboxOwner {
     switch (state.kind) {
       case 'opening':
         // While a token is being checked the client has done its part.
-        if (this.#busy) this.env.wheel.schedule(this, nowMs + this.env.config.client.stale_close_delay)
+        if (this.#holds > 0) this.env.wheel.schedule(this, nowMs + this.env.config.client.stale_close_delay)
         else this.disconnect(disconnects.stale)
         return
       case 'live':

@@ -11,8 +11,10 @@ export type Subscription = {
   readonly serverSide: boolean
   /** Raw JSON, for presence and for the publications of this client in this channel. */
   readonly channelInfo: string | undefined
-  /** `asking`: the home has not answered yet. `ended`: the client left before it did. */
+  /** `asking`: the home has not answered yet. `ended`: the client has left, or the home refused. */
   state: 'asking' | 'live' | 'ended'
+  /** What is to be done when the home has answered; nobody waits if the session ends before. */
+  waiting: (() => void)[] | undefined
   /** Unix seconds; 0: never. */
   expireAt: number
 }
@@ -22,5 +24,5 @@ export function createSubscription(
   channel: LocalChannel,
   fields: Pick<Subscription, 'modes' | 'serverSide' | 'channelInfo' | 'expireAt'>,
 ): Subscription {
-  return { subscriber: createSubscriber(outbox, channel), state: 'asking', ...fields }
+  return { subscriber: createSubscriber(outbox, channel), state: 'asking', waiting: undefined, ...fields }
 }

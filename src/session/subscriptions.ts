@@ -34,6 +34,7 @@ import {
   unsubscribePush,
 } from '../protocol/replies.ts'
 import { isPast, ttlOf } from './expiry.ts'
+import { askPaced } from './paced-ask.ts'
 import type { Session } from './session.ts'
 import type { Live } from './state.ts'
 import { createSubscription, type Subscription } from './subscription.ts'
@@ -187,7 +188,10 @@ function planOf(session: Session, live: Live, known: Known, request: SubscribeRe
   }
 }
 
-/** Carries out a granted subscription; `done` may run before this returns, and not at all if the session ends. */
+/**
+ * Carries out a granted subscription. `done` runs once: perhaps before this returns, perhaps after the session has
+ * ended (then the outcome means nothing).
+ */
 export function subscribe(
   session: Session,
   live: Live,
@@ -212,12 +216,17 @@ export function subscribe(
     epoch: recover?.epoch ?? '',
     offset: recover?.offset ?? 0,
   }
-  directory.ask('subscribe', ask, outcome => {
-    if (subscription.state === 'ended') return registry.leave(local)
+  const settle = (outcome: Outcome<Answer<'subscribe'>>) => {
+    if (subscription.state === 'ended') {
+      registry.leave(local)
+      return done({ ok: false, error: errors.notAvailable })
+    }
     if (!outcome.ok) {
       live.subscriptions.delete(channel)
       registry.leave(local)
-      return done(outcome)
+      subscription.state = 'ended'
+      done(outcome)
+      return runWaiting(subscription)
     }
     const { epoch, offset, recovered, publications } = outcome.value
     local.epoch = epoch
@@ -228,7 +237,17 @@ export function subscribe(
     }
     startDelivery(subscription.subscriber, offset, modes.pushJoinLeave)
     done({ ok: true, result: resultOf(plan, { epoch, offset, recovered, publications }) })
-  })
+    runWaiting(subscription)
+  }
+  if (recover === undefined) directory.ask('subscribe', ask, settle)
+  else askPaced(session, 'subscribe', ask, settle)
+}
+
+/** Ends that came before the home's answer: the subscribe command gets its reply first, as it was sent first. */
+function runWaiting(subscription: Subscription): void {
+  const steps = subscription.waiting
+  subscription.waiting = undefined
+  for (const step of steps ?? []) step()
 }
 
 function resultOf(
@@ -256,8 +275,26 @@ export function answerUnsubscribe(
   command: Extract<Command, { kind: 'unsubscribe' }>,
 ): void {
   const subscription = live.subscriptions.get(command.channel)
+  if (subscription?.state === 'asking') {
+    // Later commands wait as well: one of them may subscribe to the channel again.
+    void session.hold(async () => {
+      await new Promise<void>(resolve => wait(subscription, resolve))
+      if (session.state === live) leave(session, live, command)
+    })
+    return
+  }
+  leave(session, live, command)
+}
+
+function leave(session: Session, live: Live, command: Extract<Command, { kind: 'unsubscribe' }>): void {
+  const subscription = live.subscriptions.get(command.channel)
   if (subscription !== undefined) endOne(session, live, subscription)
   session.reply(emptyReply(command.id, 'unsubscribe'))
+}
+
+function wait(subscription: Subscription, step: () => void): void {
+  subscription.waiting ??= []
+  subscription.waiting.push(step)
 }
 
 export function answerSubRefresh(
@@ -305,7 +342,8 @@ export function subscribeByServer(
     if (outcome.ok && session.state === live) {
       session.reply(subscribePush(JSON.stringify(plan.channel), outcome.result))
     }
-    done(outcome.ok ? undefined : outcome.error)
+    // Whose session has ended meanwhile is one that is not there: nothing is left to do.
+    done(outcome.ok || session.state !== live ? undefined : outcome.error)
   })
 }
 
@@ -316,6 +354,11 @@ export function unsubscribeByServer(
   subscription: Subscription,
   unsubscribe: Unsubscribe,
 ): void {
+  if (subscription.state === 'asking') {
+    wait(subscription, () => unsubscribeByServer(session, live, subscription, unsubscribe))
+    return
+  }
+  if (subscription.state === 'ended' || session.state !== live) return
   session.env.row[pick(slots.unsubscribes, unsubscribe.code, slots.unsubscribes.other)]! += 1
   endOne(session, live, subscription)
   session.reply(unsubscribePush(subscription.subscriber.channel.nameJson, unsubscribe))

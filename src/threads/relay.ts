@@ -12,7 +12,12 @@ import { readVersion } from '../base/version.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { DEVELOPMENT_WARNING } from '../config/profile.ts'
 import type { Config } from '../config/schema.ts'
-import { type AdminOperation, AdminRefusal, type InternalServer, startInternalServer } from '../http/internal.ts'
+import {
+  type AdminOperation,
+  AdminRefusal,
+  type InternalServer,
+  startInternalServer,
+} from '../http/internal.ts'
 import { createExporter } from '../metrics/exporter.ts'
 import { slotCount } from '../metrics/slots.ts'
 import { Acceptor } from './acceptor.ts'

@@ -34,7 +34,8 @@ main.on('message', (message: ToShard) => {
     case 'lose':
       return core.losePeer(message.shard)
     case 'peer':
-      return core.addPeer(message.end)
+      // It was on its way when this shard failed: the peer is told to forget us again.
+      return quarantined ? message.end.port.close() : core.addPeer(message.end)
     case 'drain':
       return core.drain(message.overMs, () => tell({ kind: 'drained' }))
     case 'close':
@@ -49,6 +50,13 @@ main.on('message', (message: ToShard) => {
 })
 
 core.start().then(
-  ({ descriptor, tcpPort, httpPort }) => tell({ kind: 'ready', descriptor, tcpPort, httpPort }),
-  error => tell({ kind: 'refused', message: reasonOf(error) }),
+  ({ descriptor, tcpPort, httpPort }) => {
+    // Main takes a quarantined shard for lost already and must not hand connections to it.
+    if (!quarantined) tell({ kind: 'ready', descriptor, tcpPort, httpPort })
+  },
+  error => {
+    tell({ kind: 'refused', message: reasonOf(error) })
+    core.close()
+    main.close()
+  },
 )

@@ -95,10 +95,8 @@ export class Supervisor {
     return new Promise((resolve, reject) => {
       worker.on('message', (message: FromShard) => {
         if (message.kind === 'ready') {
-          if (place.state.kind === 'closing') return
-          place.state = { kind: 'live', descriptor: message.descriptor }
-          if (!this.#starting) this.#connect(shard)
-          this.#acceptance.add(message.descriptor)
+          // Who comes up while all are drained takes no part any more: close() ends it with the others.
+          if (!this.#stopping) this.#welcome(shard, place, message.descriptor)
           resolve()
         } else if (message.kind === 'refused') {
           reject(new StartError(message.message))
@@ -110,8 +108,17 @@ export class Supervisor {
         this.#log.error({ err: error, shard }, 'a shard failed')
         reject(error)
       })
-      worker.on('exit', () => this.#onExit(shard, place))
+      worker.on('exit', () => {
+        reject(new StartError(`shard ${shard} ended before it was ready`))
+        this.#onExit(shard, place)
+      })
     })
+  }
+
+  #welcome(shard: number, place: Place, descriptor: unknown): void {
+    place.state = { kind: 'live', descriptor }
+    if (!this.#starting) this.#connect(shard)
+    this.#acceptance.add(descriptor)
   }
 
   #hear(shard: number, place: Place, message: Exclude<FromShard, { kind: 'ready' | 'refused' }>): void {

@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { OPEN_CHANNELS, startTestRelay, type TestRelay } from '../support/relay.ts'
-import { PATIENTLY, codeOf, connectedClient, nextEvent, record, signToken, subscribe } from '../support/sdk.ts'
+import {
+  codeOf,
+  connectedClient,
+  nextEvent,
+  PATIENTLY,
+  record,
+  signToken,
+  subscribe,
+} from '../support/sdk.ts'
 
 const SECRET = 'a-secret-of-the-back-end'
 
@@ -57,7 +65,8 @@ test('two publishers on different shards: all subscribers see one and the same o
   const recordings = await Promise.all(
     clients.map(async client => record(await subscribe(client, 'one-order'), 'publication')),
   )
-  for (let n = 0; n < 50; n++) for (const [who, client] of clients.entries()) void client.publish('one-order', [who, n])
+  for (let n = 0; n < 50; n++)
+    for (const [who, client] of clients.entries()) void client.publish('one-order', [who, n])
   const seen = await Promise.all(
     recordings.map(async recording => (await recording.until(200)).map(({ data }) => data)),
   )
@@ -65,13 +74,21 @@ test('two publishers on different shards: all subscribers see one and the same o
 })
 
 test('presence lists who is there, and its counts tell clients from users', async () => {
-  const [ann, annAgain, bob] = [await asUser('ann', { name: 'Ann' }), await asUser('ann'), await asUser('bob')]
+  const [ann, annAgain, bob] = [
+    await asUser('ann', { name: 'Ann' }),
+    await asUser('ann'),
+    await asUser('bob'),
+  ]
   const first = await subscribe(ann, 'room')
   await subscribe(annAgain, 'room')
   await subscribe(bob, 'room')
   expect(await first.presenceStats()).toEqual({ numClients: 3, numUsers: 2 })
   const { clients } = await bob.presence('room')
-  expect(Object.values(clients).map(({ user }) => user).sort()).toEqual(['ann', 'ann', 'bob'])
+  expect(
+    Object.values(clients)
+      .map(({ user }) => user)
+      .sort(),
+  ).toEqual(['ann', 'ann', 'bob'])
   expect(Object.values(clients)).toContainEqual(
     expect.objectContaining({ user: 'ann', connInfo: { name: 'Ann' } }),
   )
@@ -141,9 +158,9 @@ test('history comes in pages, forwards and backwards', async () => {
   expect(
     dataOf(await subscription.history({ limit: 3, reverse: true, since: { offset: 10, epoch } })),
   ).toEqual([9, 8, 7])
-  expect(dataOf(await subscription.history({ limit: 3, reverse: true, since: { offset: 2, epoch } }))).toEqual([
-    1,
-  ])
+  expect(
+    dataOf(await subscription.history({ limit: 3, reverse: true, since: { offset: 2, epoch } })),
+  ).toEqual([1])
   // Whoever wants all gets as much as the configuration allows a client.
   expect(dataOf(await subscription.history({ limit: -1 }))).toEqual([1, 2, 3, 4, 5])
   expect(dataOf(await subscription.history({ limit: 100 }))).toEqual([1, 2, 3, 4, 5])
@@ -187,7 +204,10 @@ test('a subscription can begin at a position of the past', async () => {
   const client = await asUser('ann')
   for (let n = 1; n <= 5; n++) await client.publish('kept:since', n)
   const { epoch } = await client.history('kept:since')
-  const subscription = client.newSubscription('kept:since', { since: { offset: 2, epoch }, recoverable: true })
+  const subscription = client.newSubscription('kept:since', {
+    since: { offset: 2, epoch },
+    recoverable: true,
+  })
   const received = record(subscription, 'publication')
   const subscribed = nextEvent(subscription, 'subscribed')
   subscription.subscribe()

@@ -5,7 +5,16 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { layCable } from '../support/cable.ts'
 import { runProgram, temporaryFile } from '../support/program.ts'
 import { startTestRelay, type TestRelay } from '../support/relay.ts'
-import { PATIENTLY, connectedClient, inSeconds, newClient, nextEvent, record, signToken, soon, subscribe } from '../support/sdk.ts'
+import {
+  inSeconds,
+  newClient,
+  nextEvent,
+  PATIENTLY,
+  record,
+  signToken,
+  soon,
+  subscribe,
+} from '../support/sdk.ts'
 import { TcpClient } from '../support/tcp-client.ts'
 
 const SECRET = 'a-secret-of-the-back-end'
@@ -26,13 +35,15 @@ afterAll(async () => {
   expect(await relay.stop()).toBe(0)
 })
 
-async function userOf(url: string, token: string): Promise<string> {
-  const client = await connectedClient(url, { token })
+/** The user as whom a token connects, as others see it. */
+async function userOf(url: string, token: string): Promise<string | undefined> {
+  const client = newClient(url, { token })
+  const connected = nextEvent(client, 'connected')
+  client.connect()
+  const { client: id } = await connected
   await subscribe(client, 'who')
   const { clients } = await client.presence('who')
-  const { user } = Object.values(clients).find(({ client: id }) => id !== undefined)!
-  client.disconnect()
-  return user
+  return clients[id]?.user
 }
 
 test('a token signed with the shared secret connects as its user', async () => {
@@ -95,7 +106,9 @@ test('a token that expires soon is renewed on the same connection', async () => 
   const connections = record(client, 'connected')
   client.connect()
   await renewed.promise
-  await expect.poll(() => relay.metric('fanwire_commands_total{command="refresh",outcome="ok"}'), PATIENTLY).toBe(1)
+  await expect
+    .poll(() => relay.metric('fanwire_commands_total{command="refresh",outcome="ok"}'), PATIENTLY)
+    .toBe(1)
   // The connection still works, and it is the first one.
   await client.rpc('server.info', {})
   expect(connections.all).toHaveLength(1)
@@ -114,7 +127,6 @@ test('a token of another user does not renew a connection', async () => {
 test('a token that expired while the network was cut is replaced at the reconnect', async () => {
   const cable = await layCable(relay.ports.http)
   onTestFinished(() => cable.close())
-  // `expire_at` in the past is refused like an `exp` in the past.
   let token = await signToken({ sub: '42', exp: inSeconds(3600) }, SECRET)
   const client = newClient(`ws://127.0.0.1:${cable.port}/connection/websocket`, {
     getToken: async () => token,
@@ -125,6 +137,7 @@ test('a token that expired while the network was cut is replaced at the reconnec
   const connected = nextEvent(client, 'connected')
   cable.cut()
   await reconnecting
+  // `expire_at` in the past is refused like an `exp` in the past.
   token = await signToken({ sub: '42', expire_at: inSeconds(-5) }, SECRET)
   client.setToken(token)
   const refused = nextEvent(client, 'error', ({ error }) => error.code === 109)
@@ -151,7 +164,9 @@ test('keys of the back end: RSA by its public key, and a key set that the relay 
   onTestFinished(async () => {
     await Promise.all([byKey.stop(), bySet.stop()])
   })
-  const ofRsa = await new SignJWT({ sub: 'rsa-user' }).setProtectedHeader({ alg: 'RS256' }).sign(rsa.privateKey)
+  const ofRsa = await new SignJWT({ sub: 'rsa-user' })
+    .setProtectedHeader({ alg: 'RS256' })
+    .sign(rsa.privateKey)
   const ofEc = await new SignJWT({ sub: 'ec-user' })
     .setProtectedHeader({ alg: 'ES256', kid: 'key-1' })
     .sign(ec.privateKey)

@@ -83,15 +83,23 @@ test('idempotency_key: a retry is not published again, per channel', async () =>
   const request = { channel: 'kept:once', data: 1, idempotency_key: 'order-1' }
   const first = await result('publish', request)
   expect(await result('publish', request)).toEqual(first)
-  expect(await result('publish', { ...request, idempotency_key: 'order-2', data: 2 })).toMatchObject({ offset: 2 })
+  expect(await result('publish', { ...request, idempotency_key: 'order-2', data: 2 })).toMatchObject({
+    offset: 2,
+  })
   expect(await result('publish', { ...request, channel: 'kept:twice' })).toMatchObject({ offset: 1 })
   expect((await received.until(2)).map(({ data }) => data)).toEqual([1, 2])
 })
 
 test('broadcast: each channel has its own answer', async () => {
   const client = await connectedClient(relay.websocketUrl)
-  const received = [record(await subscribe(client, 'kept:bc'), 'publication'), record(await subscribe(client, 'bc'), 'publication')]
-  const answer = await relay.api('broadcast', { channels: ['kept:bc', 'bc', 'nowhere:x', 'with space'], data: 'all' })
+  const received = [
+    record(await subscribe(client, 'kept:bc'), 'publication'),
+    record(await subscribe(client, 'bc'), 'publication'),
+  ]
+  const answer = await relay.api('broadcast', {
+    channels: ['kept:bc', 'bc', 'nowhere:x', 'with space'],
+    data: 'all',
+  })
   expect(answer.status).toBe(200)
   expect(answer.body.result.responses).toMatchObject([
     { result: { offset: 1 } },
@@ -145,11 +153,17 @@ test('history: position alone, pages, and what is gone', async () => {
   expect(await numbers({ limit: -1 })).toEqual([1, 2, 3, 4, 5])
   expect(await numbers({ limit: 2, since: { offset: 2, epoch } })).toEqual([3, 4])
   expect(await numbers({ limit: 2, reverse: true })).toEqual([5, 4])
-  expect(await codeOf('history', { channel: 'kept:hist', limit: 2, since: { offset: 2, epoch: 'x' } })).toBe(112)
+  expect(await codeOf('history', { channel: 'kept:hist', limit: 2, since: { offset: 2, epoch: 'x' } })).toBe(
+    112,
+  )
   expect(await codeOf('history', { channel: 'bare:x', limit: 2 })).toBe(108)
   expect(await codeOf('history', { channel: 'kept:hist', limit: 1.5 })).toBe(107)
   expect(await result('history_remove', { channel: 'kept:hist' })).toEqual({})
-  expect(await result('history', { channel: 'kept:hist', limit: 5 })).toEqual({ publications: [], offset: 5, epoch })
+  expect(await result('history', { channel: 'kept:hist', limit: 5 })).toEqual({
+    publications: [],
+    offset: 5,
+    epoch,
+  })
   expect(await result('publish', { channel: 'kept:hist', data: 6 })).toEqual({ offset: 6, epoch })
   expect(await codeOf('history_remove', { channel: 'bare:x' })).toBe(108)
 })
@@ -170,7 +184,8 @@ test('presence and presence_stats', async () => {
 test('channels: those with subscribers, by pattern', async () => {
   const client = await connectedClient(relay.websocketUrl)
   for (const channel of ['glob.a1', 'glob.a2', 'glob.b1', 'globXa1']) await subscribe(client, channel)
-  const matching = async (pattern: string) => Object.keys((await result('channels', { pattern })).channels).sort()
+  const matching = async (pattern: string) =>
+    Object.keys((await result('channels', { pattern })).channels).sort()
   expect(await matching('glob.a*')).toEqual(['glob.a1', 'glob.a2'])
   expect(await matching('glob.?1')).toEqual(['glob.a1', 'glob.b1'])
   expect(await matching('glob*1')).toEqual(['glob.a1', 'glob.b1', 'globXa1'])
@@ -205,7 +220,8 @@ test('info counts what is there', async () => {
 
 test('the key: as X-API-Key or as authorization, and nothing without it', async () => {
   const body = '{"channel":"key","data":1}'
-  const statusWith = async (headers: Record<string, string>) => (await request('/api/publish', { headers, body })).status
+  const statusWith = async (headers: Record<string, string>) =>
+    (await request('/api/publish', { headers, body })).status
   expect(await statusWith({ 'X-API-Key': 'test-key' })).toBe(200)
   expect(await statusWith({ Authorization: 'apikey test-key' })).toBe(200)
   expect(await statusWith({ 'X-API-Key': 'wrong' })).toBe(401)
@@ -258,7 +274,9 @@ test('errors by status, for who asks for it', async () => {
   expect(await statusOf('publish', { channel: 'nowhere:x', data: 1 })).toEqual([404, 102])
   expect(await statusOf('publish', { channel: 'a' })).toEqual([400, 107])
   expect(await statusOf('history', { channel: 'bare:x' })).toEqual([400, 108])
-  expect(await statusOf('history', { channel: 'kept:x', since: { offset: 1, epoch: 'x' } })).toEqual([416, 112])
+  expect(await statusOf('history', { channel: 'kept:x', since: { offset: 1, epoch: 'x' } })).toEqual([
+    416, 112,
+  ])
   expect(await statusOf('publish', { channel: 'a', data: 1 })).toEqual([200, undefined])
 })
 

@@ -1,13 +1,16 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { OPEN_CHANNELS, startTestRelay, type TestRelay } from '../support/relay.ts'
-import { PATIENTLY, codeOf,
+import {
+  codeOf,
   connectedClient,
   inSeconds,
   nextEvent,
+  PATIENTLY,
   record,
   signToken,
   soon,
-  subscribe, } from '../support/sdk.ts'
+  subscribe,
+} from '../support/sdk.ts'
 import { TcpClient } from '../support/tcp-client.ts'
 
 const SECRET = 'a-secret-of-the-back-end'
@@ -181,9 +184,9 @@ test('a subscription token that was expired is fetched anew', async () => {
 })
 
 test('a subscription token that expires soon is renewed, and the subscription stays', async () => {
-  const file = await startTestRelay({ shards: 1, client: { token: { hmac_secret_key: SECRET } } })
-  onTestFinished(async () => void (await file.stop()))
-  const client = await connectedClient(file.websocketUrl, { token: await signToken({ sub: '42' }, SECRET) })
+  const own = await startTestRelay({ shards: 1, client: { token: { hmac_secret_key: SECRET } } })
+  onTestFinished(async () => void (await own.stop()))
+  const client = await connectedClient(own.websocketUrl, { token: await signToken({ sub: '42' }, SECRET) })
   const subscription = client.newSubscription('$renewed', {
     token: await signToken({ sub: '42', channel: '$renewed', exp: soon() }, SECRET),
     getToken: ({ channel }) => signToken({ sub: '42', channel, exp: inSeconds(3600) }, SECRET),
@@ -192,9 +195,11 @@ test('a subscription token that expires soon is renewed, and the subscription st
   const left = record(subscription, 'unsubscribed')
   subscription.subscribe()
   await agreed.until(1)
-  await expect.poll(() => file.metric('fanwire_commands_total{command="sub_refresh",outcome="ok"}'), PATIENTLY).toBe(1)
+  await expect
+    .poll(() => own.metric('fanwire_commands_total{command="sub_refresh",outcome="ok"}'), PATIENTLY)
+    .toBe(1)
   const received = record(subscription, 'publication')
-  await file.api('publish', { channel: '$renewed', data: 1 })
+  await own.api('publish', { channel: '$renewed', data: 1 })
   await received.until(1)
   expect(agreed.all).toHaveLength(1)
   expect(left.all).toHaveLength(0)

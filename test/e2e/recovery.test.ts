@@ -2,7 +2,15 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { type Cable, layCable } from '../support/cable.ts'
 import { homeOf, shardOf } from '../support/places.ts'
 import { OPEN_CHANNELS, startTestRelay, type TestRelay } from '../support/relay.ts'
-import { connectedClient, newClient, nextEvent, PATIENTLY, record, signToken, subscribe } from '../support/sdk.ts'
+import {
+  connectedClient,
+  newClient,
+  nextEvent,
+  PATIENTLY,
+  record,
+  signToken,
+  subscribe,
+} from '../support/sdk.ts'
 import { TcpClient } from '../support/tcp-client.ts'
 
 const SECRET = 'a-secret-of-the-back-end'
@@ -175,7 +183,9 @@ test('a shard is replaced: clients elsewhere stay, its clients return, its chann
 
   // All is as before: publications reach everybody, and presence is complete.
   for (const channel of [onLost, onOther]) {
-    const both = [lostClient!, otherClient!].map(client => record(client.getSubscription(channel)!, 'publication'))
+    const both = [lostClient!, otherClient!].map(client =>
+      record(client.getSubscription(channel)!, 'publication'),
+    )
     expect((await publish(channel, 'after')).body.result.offset).toBe(channel === onLost ? 1 : 2)
     for (const recording of both) expect((await recording.until(1))[0].data).toBe('after')
     const { clients: present } = await otherClient!.presence(channel)
@@ -217,4 +227,30 @@ test('channels without history go on over a replacement of their home, with thei
   }
   // It was told of nothing else: no unsubscribe, no disconnect.
   expect(tcp.lines.filter(({ push }) => push !== undefined && push.pub === undefined)).toEqual([])
+})
+
+test('clients of a lost shard leave, and are seen to', async () => {
+  const [ann, bob] = [await asUser('ann'), await asUser('bob')]
+  const shards: number[] = []
+  for (const client of [ann, bob]) {
+    shards.push(
+      await shardOf(relay, () => {
+        client.connect()
+        return client.ready()
+      }),
+    )
+  }
+  expect([...shards].sort()).toEqual([0, 1])
+  const names = Array.from({ length: 8 }, (_, n) => `seen-${n}`)
+  const watched = await Promise.all(names.map(channel => subscribe(ann, channel, { joinLeave: true })))
+  await Promise.all(names.map(channel => subscribe(bob, channel)))
+  const leaves = watched.map(subscription => record(subscription, 'leave'))
+  await relay.quarantine(shards[1]!)
+  // Of the channels that were at home on the lost shard nobody is left to tell; the others tell.
+  await expect.poll(() => leaves.some(({ all }) => all.length > 0), PATIENTLY).toBe(true)
+  for (const channel of names) {
+    await expect
+      .poll(async () => (await relay.api('presence_stats', { channel })).body.result, PATIENTLY)
+      .toEqual({ num_clients: 2, num_users: 2 })
+  }
 })

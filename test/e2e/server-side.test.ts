@@ -89,7 +89,10 @@ test('a recoverable channel of the token recovers at the reconnect', async () =>
   const cable = await layCable(relay.ports.http)
   onTestFinished(() => cable.close())
   const client = newClient(`ws://127.0.0.1:${cable.port}/connection/websocket`, {
-    token: await tokenOf({ sub: 'ann', subs: { 'kept:back': { override: { force_recovery: { value: true } } } } }),
+    token: await tokenOf({
+      sub: 'ann',
+      subs: { 'kept:back': { override: { force_recovery: { value: true } } } },
+    }),
   })
   const subscribed = record(client, 'subscribed')
   const received = record(client, 'publication')
@@ -151,7 +154,9 @@ test('the back end can name the connection it means', async () => {
   const left = [one, other].map(client => nextEvent(client.getSubscription('both')!, 'unsubscribed'))
   expect(await relay.api('unsubscribe', { user: 'named', channel: 'both', client: ids[0] })).toEqual(DONE)
   expect(await Promise.race(left)).toMatchObject({ code: 2000 })
-  expect(Object.keys((await relay.api('presence', { channel: 'both' })).body.result.presence)).toEqual([ids[1]])
+  expect(Object.keys((await relay.api('presence', { channel: 'both' })).body.result.presence)).toEqual([
+    ids[1],
+  ])
 })
 
 test('without a channel the back end takes a user out of all of them', async () => {
@@ -174,7 +179,11 @@ test('a subscription by the back end replays from the position it names', async 
     recover_since: { offset: first.offset, epoch: first.epoch },
     override: { force_recovery: { value: true } },
   })
-  expect(await subscribed).toMatchObject({ recoverable: true, recovered: true, streamPosition: { offset: 3 } })
+  expect(await subscribed).toMatchObject({
+    recoverable: true,
+    recovered: true,
+    streamPosition: { offset: 3 },
+  })
 })
 
 test('a subscription by the back end ends when it expires', async () => {
@@ -262,7 +271,10 @@ test('orders for a user who is not there are done at once', async () => {
 
 test('after a replacement of shards the channels of the token are there again', async () => {
   const client = newClient(relay.websocketUrl, {
-    token: await tokenOf({ sub: 'phoenix', subs: { 'kept:nest': { override: { force_recovery: { value: true } } } } }),
+    token: await tokenOf({
+      sub: 'phoenix',
+      subs: { 'kept:nest': { override: { force_recovery: { value: true } } } },
+    }),
   })
   const subscribed = record(client, 'subscribed')
   const received = record(client, 'publication')

@@ -7,7 +7,11 @@ import { connectedClient, nextEvent, PATIENTLY, record, subscribe } from '../sup
 import { TcpClient } from '../support/tcp-client.ts'
 
 const config = {
-  channel: { namespaces: [{ name: 'kept', ...OPEN_CHANNELS, history_size: 10, history_ttl: '60s', force_recovery: true }] },
+  channel: {
+    namespaces: [
+      { name: 'kept', ...OPEN_CHANNELS, history_size: 10, history_ttl: '60s', force_recovery: true },
+    ],
+  },
 }
 
 async function startRelay(more: Record<string, any> = {}): Promise<TestRelay> {
@@ -107,7 +111,9 @@ test('no new connections are taken while it drains', async () => {
   const exited = once(relay.process, 'exit')
   relay.process.kill('SIGTERM')
   await ended
-  await expect(TcpClient.open(relay.ports.tcp).then(tcp => tcp.call({ id: 1, connect: {} }))).rejects.toThrow()
+  await expect(
+    TcpClient.open(relay.ports.tcp).then(tcp => tcp.call({ id: 1, connect: {} })),
+  ).rejects.toThrow()
   expect(await exited).toEqual([0, null])
 })
 

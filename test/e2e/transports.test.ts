@@ -80,7 +80,10 @@ test('line breaks inside the data of the back end break neither frames nor lines
   await frames.call({ id: 2, subscribe: { channel: 'kept:pretty' } })
   await tcp.call({ id: 2, subscribe: { channel: 'kept:pretty' } })
   const data = { text: 'a\nb', list: [1, { deep: [true, null] }] }
-  const body = JSON.stringify({ channel: 'kept:pretty', data, tags: { a: 'b' } }, null, 2).replaceAll('\n', '\r\n')
+  const body = JSON.stringify({ channel: 'kept:pretty', data, tags: { a: 'b' } }, null, 2).replaceAll(
+    '\n',
+    '\r\n',
+  )
   expect((await relay.api('publish', body)).body.result.offset).toBe(1)
   for (const client of [frames, tcp]) {
     expect((await client.next(isPublication)).push.pub).toEqual({ data, offset: 1, tags: { a: 'b' } })

@@ -35,7 +35,7 @@ describe('outbox', () => {
     const { outbox, wire } = createConnection()
     const large = 'ä'.repeat(300_000)
     for (let round = 0; round < 4; round++) outbox.push(large)
-    expect(outbox.flush(scratch, NOW_MS)).toBe(4 * 600_001)
+    expect(outbox.flush(scratch, NOW_MS)).toBe(4 * 600_001 - 1)
     expect(wire.sends).toEqual([[large, large, large, large]])
   })
 

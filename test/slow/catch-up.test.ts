@@ -2,9 +2,9 @@
 // same connection; where the history no longer reaches back it is told; and nobody else waits for it.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { signToken } from '../support/sdk.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { OPEN_CHANNELS, startTestRelay, type TestRelay } from '../support/relay.ts'
+import { signToken } from '../support/sdk.ts'
 import { expectServing, sumOf, TRANSPORTS, until } from '../support/serving.ts'
 import { MESSAGES, numbersOf, publish, upTo } from './publishing.ts'
 

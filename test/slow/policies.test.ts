@@ -55,21 +55,24 @@ describe.each(TRANSPORTS)('without history on %s', transport => {
     ['drop_oldest', 'oldest:a', 'drop_oldest'],
     ['catch_up, which is then drop_oldest,', 'none:a', 'drop_oldest'],
     ['latest_only', 'latest:a', 'latest_only'],
-  ] as const)('%s drops some, counts each of them, and keeps order and the newest', async (_name, channel, reason) => {
-    await start({})
-    const { slow, publisher } = await slowOne(transport, channel)
-    expect(await sumOf(relay, 'fanwire_lagging_connections')).toBe(1)
-    slow.resume()
-    await slow.next(({ push }) => push?.pub?.data.number === MESSAGES - 1)
-    await until(async () => (await sumOf(relay, 'fanwire_lagging_connections')) === 0)
-    await publish(publisher, channel, MESSAGES, 1)
-    await slow.next(({ push }) => push?.pub?.data.number === MESSAGES)
+  ] as const)(
+    '%s drops some, counts each of them, and keeps order and the newest',
+    async (_name, channel, reason) => {
+      await start({})
+      const { slow, publisher } = await slowOne(transport, channel)
+      expect(await sumOf(relay, 'fanwire_lagging_connections')).toBe(1)
+      slow.resume()
+      await slow.next(({ push }) => push?.pub?.data.number === MESSAGES - 1)
+      await until(async () => (await sumOf(relay, 'fanwire_lagging_connections')) === 0)
+      await publish(publisher, channel, MESSAGES, 1)
+      await slow.next(({ push }) => push?.pub?.data.number === MESSAGES)
 
-    const got = numbersOf(slow, channel)
-    expect(got).toEqual([...new Set(got)].sort((one, other) => one - other))
-    expect(await drops(reason)).toBe(MESSAGES + 1 - got.length)
-    expect(got.length).toBeLessThan(MESSAGES)
-  })
+      const got = numbersOf(slow, channel)
+      expect(got).toEqual([...new Set(got)].sort((one, other) => one - other))
+      expect(await drops(reason)).toBe(MESSAGES + 1 - got.length)
+      expect(got.length).toBeLessThan(MESSAGES)
+    },
+  )
 
   test('disconnect ends the connection with 3008', async () => {
     await start({})
@@ -116,13 +119,13 @@ describe.each(TRANSPORTS)('limits on %s', transport => {
     publisher.close()
     const lively = await RawClient.connect(relay, transport)
     lively.answersPings = true
-    await until(async () => lively.pings >= 4)
+    await until(() => lively.pings >= 4)
     slow.answersPings = true
     slow.resume()
     await slow.next(({ push }) => push?.pub?.data.number === MESSAGES - 1)
     expect(numbersOf(slow, 'kept:a')).toEqual(upTo(MESSAGES))
     const pingsBefore = slow.pings
-    await until(async () => slow.pings >= pingsBefore + 2)
+    await until(() => slow.pings >= pingsBefore + 2)
     expect(await slow.call({ id: 3, ping: {} })).toEqual({ id: 3, ping: {} })
   })
 })

@@ -18,7 +18,9 @@ export async function publish(
 ): Promise<void> {
   for (let from = first; from < first + count; from += BURST) {
     const numbers = upTo(Math.min(BURST, first + count - from)).map(n => from + n)
-    publisher.send(...numbers.map(number => ({ id: 10 + number, publish: { channel, data: { number, DATA } } })))
+    publisher.send(
+      ...numbers.map(number => ({ id: 10 + number, publish: { channel, data: { number, DATA } } })),
+    )
     const last = 10 + numbers.at(-1)!
     const reply = await publisher.next(({ id }) => id === last)
     if (reply.error !== undefined) throw new Error(`not published: ${JSON.stringify(reply.error)}`)

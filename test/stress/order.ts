@@ -6,6 +6,7 @@ import { randomFrom } from '../shared/random.ts'
 import { startTestRelay, type TestRelay } from '../support/relay.ts'
 import { Ledger, type Position } from './ledger.ts'
 import { apiPublisher, clientPublisher, floodPublisher, type Publisher } from './publisher.ts'
+import { residentMegabytes } from './scrape.ts'
 import { COMMON_CHANNELS, FLOOD_CHANNELS, relayConfig, rulesOf, type Stage } from './stage.ts'
 import { Subscriber } from './subscriber.ts'
 
@@ -63,12 +64,12 @@ async function conduct(plan: OrderPlan, relay: TestRelay): Promise<OrderResult> 
   await Promise.all(publishers.map(publisher => publisher.stop()))
   for (const subscriber of subscribers) subscriber.calm()
   await settle(stage, subscribers)
-  const memory = await relay.metric('process_resident_memory_bytes')
+  const megabytes = await residentMegabytes(relay)
   const caughtUp = await relay.metric('fanwire_catch_ups_total{outcome="complete"}')
   const caughtUpPublications = await relay.metric('fanwire_caught_up_publications_total')
   await end(stage, subscribers)
   ledger.finish()
-  const summary = { ...counts, ...ledger.counts, caughtUp, caughtUpPublications, memory }
+  const summary = { ...counts, ...ledger.counts, caughtUp, caughtUpPublications, megabytes }
   return { violations: ledger.violations, violationCount: ledger.violationCount, summary }
 }
 

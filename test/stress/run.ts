@@ -2,6 +2,7 @@
 // Ends with 1 and the seed if anything was found.
 
 import { parseArgs } from 'node:util'
+import { runLifecycle } from './lifecycle.ts'
 import { runOrder } from './order.ts'
 
 const { values } = parseArgs({
@@ -20,17 +21,27 @@ const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31))
 const publishers = Number(values.publishers)
 const report = (line: string) => process.stdout.write(`${line}\n`)
 
-const { violations, violationCount, summary } = await runOrder({
-  seed,
-  seconds: Number(values.seconds),
-  shards: Number(values.shards),
-  subscribers: Number(values.subscribers),
-  clientPublishers: Math.ceil(publishers / 2),
-  apiPublishers: Math.floor(publishers / 2),
-  quarantineEveryMs: Number(values['quarantine-every']) * 1000,
-  report,
-})
+const { violations, summary } =
+  values.run === 'lifecycle'
+    ? await runLifecycle({
+        seed,
+        rounds: Number(values.rounds),
+        shards: Number(values.shards),
+        clients: 60,
+        connects: 1000,
+        report,
+      })
+    : await runOrder({
+        seed,
+        seconds: Number(values.seconds),
+        shards: Number(values.shards),
+        subscribers: Number(values.subscribers),
+        clientPublishers: Math.ceil(publishers / 2),
+        apiPublishers: Math.floor(publishers / 2),
+        quarantineEveryMs: Number(values['quarantine-every']) * 1000,
+        report,
+      })
 report(JSON.stringify(summary))
 for (const violation of violations) report(`VIOLATION ${violation}`)
-report(`${values.run}: seed ${seed}: ${violationCount} violations`)
-process.exitCode = violationCount === 0 ? 0 : 1
+report(`${values.run}: seed ${seed}: ${violations.length} violations`)
+process.exitCode = violations.length === 0 ? 0 : 1

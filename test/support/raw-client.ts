@@ -54,6 +54,11 @@ export class RawClient {
     return new RawClient(transport, socket)
   }
 
+  /** Over a socket whose upgrade was made by hand. */
+  static upgraded(socket: Socket): RawClient {
+    return new RawClient('websocket', socket)
+  }
+
   /** Open, with a live session. */
   static async connect(relay: { ports: Ports }, transport: Transport, connect = {}): Promise<RawClient> {
     const client = await RawClient.open(relay, transport)
