@@ -2,6 +2,7 @@
 // the shards. Invariant: bad tokens are values, never exceptions, and no result holds any part of the token's text.
 
 import { type CryptoKey, errors, type JWTVerifyOptions, jwtVerify } from 'jose'
+import { ConfigError, reasonOf } from '../base/errors.ts'
 import {
   type ClaimsResult,
   type ConnectionClaims,
@@ -103,6 +104,24 @@ export function createTokenVerifier(options: TokenOptions, limits: Partial<Token
     verifySubscription(token, nowMs) {
       return verify(token, nowMs, readSubscriptionClaims)
     },
+  }
+}
+
+/** Throws ConfigError, with the path of the option, for keys that no verifier could use. For the start of the program. */
+export function checkTokenKeys(client: {
+  readonly token: TokenOptions
+  readonly subscription_token: TokenOptions & { readonly enabled: boolean }
+}): void {
+  const { token, subscription_token } = client
+  checkKeysOf('client.token', token)
+  if (subscription_token.enabled) checkKeysOf('client.subscription_token', subscription_token)
+}
+
+function checkKeysOf(path: string, options: TokenOptions): void {
+  try {
+    createTokenVerifier(options)
+  } catch (error) {
+    throw new ConfigError(`${path}.${reasonOf(error)}`)
   }
 }
 

@@ -38,7 +38,7 @@ export const IDEMPOTENCY_WINDOW_MS = 5 * 60_000
 export const IDEMPOTENCY_ENTRIES_MAX = 65_536
 
 /** An idempotency key is an id (a UUID has 36 bytes), not a document. */
-export const IDEMPOTENCY_KEY_BYTES_MAX = 128
+export const IDEMPOTENCY_KEY_LENGTH_MAX = 128
 
 /** Channels of one broadcast: each costs a hop to its home, and one request must not hold up a tick. */
 export const BROADCAST_CHANNELS_MAX = 1_000

@@ -113,7 +113,7 @@ export const configSchema = section('', {
     ),
     drain_time: duration(
       { default: '5s', min: '0s', max: '1h' },
-      'Time over which clients are told to reconnect; at most termination_timeout.',
+      'Time over which clients are told to reconnect; at most half of termination_timeout is used.',
     ),
   }),
   log: section('The log.', {

@@ -2,7 +2,7 @@
 
 import { monotonicMs } from '../base/clock.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
-import { pick, slots } from '../metrics/slots.ts'
+import { slots } from '../metrics/slots.ts'
 
 export type RefusalReason = 'origin' | 'connection_limit' | 'connection_rate' | 'draining'
 
@@ -61,8 +61,7 @@ export class Admission {
   refusal(origin: string, host: string, nowMs: number): RefusalReason | undefined {
     const reason = this.#decide(origin, host, nowMs)
     if (reason !== undefined) {
-      const tree = slots.connectionsRefused
-      this.#options.row[pick(tree, reason, tree.not_ready)]! += 1
+      this.#options.row[slots.connectionsRefused[reason]]! += 1
     }
     return reason
   }

@@ -18,6 +18,8 @@ import type { Admission, RefusalReason } from './admission.ts'
 
 /** A peer that has gone silent is probed by the kernel after so long. */
 const KEEP_ALIVE_MS = 30_000
+/** After its last word a client gets the answers that are under way: a hop to another shard, a token check. */
+const HALF_CLOSED_MS = 250
 /** Lines waiting to be whole are looked at so often. */
 const LINE_TICK_MS = 250
 /** Connections that the kernel holds for us until we accept them: a storm of reconnects comes at once. */
@@ -41,6 +43,8 @@ export class TcpEdge {
       onDue: connection => connection.onLineDue(),
     })
     const options = {
+      // A client that has said all it has to say (`printf … | nc`) still gets the answers under way.
+      allowHalfOpen: true,
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,
@@ -101,6 +105,10 @@ export class TcpEdge {
       guard((chunk: Buffer) => connection.onData(chunk), onError),
     )
     socket.on(
+      'end',
+      guard(() => connection.onEnd(), onError),
+    )
+    socket.on(
       'drain',
       guard(() => connection.session.onDrained(), onError),
     )
@@ -125,8 +133,16 @@ export class TcpEdge {
   }
 }
 
+const REFUSED_WITH: Record<RefusalReason, Disconnect> = {
+  origin: disconnects.permissionDenied,
+  connection_limit: disconnects.connectionLimit,
+  // Only for the moment: the client should come again.
+  connection_rate: disconnects.tooManyRequests,
+  draining: disconnects.shutdown,
+}
+
 function refuse(socket: Socket, refusal: RefusalReason): void {
-  const disconnect = refusal === 'draining' ? disconnects.shutdown : disconnects.connectionLimit
+  const disconnect = REFUSED_WITH[refusal]
   const timer = setTimeout(() => socket.destroy(), REFUSED_MS)
   socket.on('error', () => socket.destroy())
   socket.on('close', () => clearTimeout(timer))
@@ -143,6 +159,7 @@ class TcpConnection implements Timed {
   readonly #wheel: Wheel<TcpConnection>
   readonly #reader: LineReader
   readonly #onLine: (line: string) => boolean
+  #hasEnded = false
 
   constructor(socket: Socket, env: SessionEnv, wheel: Wheel<TcpConnection>) {
     this.#env = env
@@ -170,8 +187,15 @@ class TcpConnection implements Timed {
     return monotonicMs() + this.#env.config.tcp.line_timeout
   }
 
+  /** The client says no more: mostly it is gone, and its subscriptions must not outlive it for long. */
+  onEnd(): void {
+    this.#hasEnded = true
+    this.#wheel.schedule(this, monotonicMs() + HALF_CLOSED_MS)
+  }
+
   onLineDue(): void {
-    if (this.#reader.heldBytes > 0) {
+    if (this.#hasEnded) this.#wire.finish()
+    else if (this.#reader.heldBytes > 0) {
       this.session.disconnect(because(disconnects.badRequest, 'a line took too long to end'))
     }
   }
@@ -220,6 +244,7 @@ class TcpWire implements Wire {
   }
 
   destroy(): void {
-    this.#socket.destroy()
+    // A reset, for after a mere close the kernel would keep what waits for minutes: megabytes for who never reads.
+    this.#socket.resetAndDestroy()
   }
 }

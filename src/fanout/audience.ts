@@ -51,6 +51,8 @@ export class Audience {
   batchBytes = 0
   batchPublications = 0
   batchEvents = 0
+  /** Publications of the batch without an offset: of a channel without history, or published past it. */
+  batchUnplaced = 0
   /** Offset of the first publication in the batch that has one; 0: none has. */
   batchFirstOffset = 0
   /** When each publication of the batch was accepted at its home, in monotonic microseconds. */
@@ -74,6 +76,7 @@ export class Audience {
     this.batchBytes = 0
     this.batchPublications = 0
     this.batchEvents = 0
+    this.batchUnplaced = 0
     this.batchFirstOffset = 0
     this.acceptedUs = []
   }

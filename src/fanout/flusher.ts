@@ -132,6 +132,7 @@ export class Flusher {
     if (audience.batchFirstOffset === 0) audience.batchFirstOffset = offset
     if (acceptedUs !== NOT_A_PUBLICATION) {
       audience.batchPublications++
+      if (offset === 0) audience.batchUnplaced++
       audience.acceptedUs.push(acceptedUs)
     } else {
       audience.batchEvents++
@@ -156,7 +157,7 @@ export class Flusher {
       const part = subscriber.fromBytes === 0 ? whole : partOf(audience, subscriber)
       subscriber.fromBytes = 0
       subscriber.fromPublications = 0
-      if (part !== undefined && this.#hand(subscriber, part, audience.batchFirstOffset)) recipients++
+      if (part !== undefined && this.#hand(subscriber, part, audience)) recipients++
     }
     if (recipients > 0 && batchPublications > 0) {
       observe(this.#row, slots.fanoutSize, recipients)
@@ -166,10 +167,10 @@ export class Flusher {
     return { batch, acceptedUs, firstSend, recipients }
   }
 
-  #hand(subscriber: Subscriber, part: Frame, firstOffset: number): boolean {
+  #hand(subscriber: Subscriber, part: Frame, audience: Audience): boolean {
     const { outbox } = subscriber
     if (outbox.lagging || subscriber.heldAt !== FLOWING) {
-      this.#withhold(subscriber, part, firstOffset)
+      this.#withhold(subscriber, part, audience)
       return false
     }
     outbox.push(part)
@@ -181,15 +182,16 @@ export class Flusher {
     return true
   }
 
-  #withhold(subscriber: Subscriber, part: Frame, firstOffset: number): void {
+  #withhold(subscriber: Subscriber, part: Frame, audience: Audience): void {
     const { outbox, channel } = subscriber
     switch (channel.slowPolicy) {
       case 'catch_up':
+        // What has no offset is not in the history and can't be replayed.
         this.#row[slots.drops.lagging_join_leave]! += part.events
-        // Without an offset in the batch there is nothing that could be replayed.
-        if (subscriber.heldAt !== FLOWING || firstOffset === 0) return
+        this.#row[slots.drops.lagging_without_offset]! += audience.batchUnplaced
+        if (subscriber.heldAt !== FLOWING || audience.batchFirstOffset === 0) return
         // Offsets have no gaps: what it got last is the one before this batch, or it began within the batch.
-        subscriber.heldAt = Math.max(firstOffset - 1, subscriber.startOffset)
+        subscriber.heldAt = Math.max(audience.batchFirstOffset - 1, subscriber.startOffset)
         return
       case 'latest_only':
         this.#row[slots.drops.latest_only]! += outbox.keepLatest(subscriber, part)

@@ -12,6 +12,8 @@ export type Answer = Readonly<{
 
 export type RouteOptions = Readonly<{
   bodyBytesMax: number
+  /** The body was larger than the limit. */
+  onTooLarge?: () => void
   onError: (error: unknown) => void
 }>
 
@@ -91,6 +93,7 @@ class Exchange {
       bytes += chunk.byteLength
       if (bytes > this.#options.bodyBytesMax) {
         chunks.length = 0
+        this.#options.onTooLarge?.()
         this.answer(tooLarge(this.#options.bodyBytesMax), true)
         return
       }

@@ -29,6 +29,7 @@ export const apiMethods = [
   'broadcast',
   'subscribe',
   'unsubscribe',
+  'message',
   'disconnect',
   'refresh',
   'presence',
@@ -53,6 +54,7 @@ export const dropReasons = [
   'lagging_join_leave',
   'subscription_ended',
   'slow_disconnected',
+  'lagging_without_offset',
 ] as const
 
 export const disconnectCodes = [
@@ -112,5 +114,4 @@ export const refusalReasons = [
   'connection_rate',
   'user_limit',
   'draining',
-  'not_ready',
 ] as const

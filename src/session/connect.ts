@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import type { ServerSubscription } from '../auth/claims.ts'
 import { monotonicMs, wallMs } from '../base/clock.ts'
 import { USER_ID_BYTES_MAX } from '../config/limits.ts'
+import { slots } from '../metrics/slots.ts'
 import { because, disconnects, type ErrorCode, errors, serverFull } from '../protocol/codes.ts'
 import type { Command, SubscribeRequest } from '../protocol/commands.ts'
 import { connectReply, errorReply, refreshReply } from '../protocol/replies.ts'
@@ -66,6 +67,7 @@ function enter(session: Session, command: Connect, grant: Grant): Live | undefin
   const { config, sessions } = session.env
   const admission = sessions.admit(session, grant.user, config.client.user_connection_limit)
   if (admission === 'user_limit') {
+    session.env.row[slots.connectionsRefused.user_limit]! += 1
     session.disconnect(disconnects.connectionLimit)
     return undefined
   }

@@ -5,7 +5,7 @@ import type { Override } from '../auth/claims.ts'
 import { unreachable } from '../base/assert.ts'
 import { disconnects, type ErrorCode, errors, unsubscribes } from '../protocol/codes.ts'
 import type { SubscribeRequest } from '../protocol/commands.ts'
-import { refreshPush } from '../protocol/replies.ts'
+import { messagePush, refreshPush } from '../protocol/replies.ts'
 import { isPast, ttlOf } from './expiry.ts'
 import type { Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
@@ -18,6 +18,8 @@ export type Order = Whom &
   Readonly<
     | { kind: 'disconnect'; code: number; reason: string; keep: readonly string[] }
     | { kind: 'unsubscribe'; channel: string }
+    /** `data`: raw JSON. */
+    | { kind: 'message'; data: string }
     | { kind: 'refresh'; expired: boolean; expireAt: number; info: string | undefined }
     | {
         kind: 'subscribe'
@@ -60,6 +62,8 @@ function carryOut(session: Session, live: Live, order: Exclude<Order, { kind: 's
       for (const subscription of chosen) unsubscribeByServer(session, live, subscription, unsubscribes.server)
       return
     }
+    case 'message':
+      return session.reply(messagePush(order.data))
     case 'refresh':
       return refresh(session, live, order)
     default:

@@ -13,7 +13,7 @@ import {
   presenceStatsResult,
   resultReply,
 } from '../protocol/replies.ts'
-import { askPaced } from './paced-ask.ts'
+import { askHome } from './ask-home.ts'
 import type { Session } from './session.ts'
 import type { Live } from './state.ts'
 
@@ -52,7 +52,7 @@ export function answerHistory(session: Session, live: Live, command: Of<'history
     sinceOffset: since?.offset ?? 0,
     reverse,
   }
-  askPaced(session, 'history', ask, outcome => {
+  askHome(session, 'history', ask, 'large', outcome => {
     if (!session.isOpen) return
     if (!outcome.ok) return session.fail(id, 'history', outcome.error)
     const { publications, epoch, offset } = outcome.value
@@ -64,7 +64,7 @@ export function answerPresence(session: Session, live: Live, command: Of<'presen
   const { id, channel } = command
   const refusal = presenceRefusal(session, live, channel)
   if (refusal !== undefined) return session.fail(id, 'presence', refusal)
-  askPaced(session, 'presence', { channel }, outcome => {
+  askHome(session, 'presence', { channel }, 'large', outcome => {
     if (!session.isOpen) return
     if (!outcome.ok) return session.fail(id, 'presence', outcome.error)
     session.reply(resultReply(id, 'presence', presenceResult(outcome.value.members)))

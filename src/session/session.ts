@@ -32,7 +32,7 @@ export class Session implements Timed, OutboxOwner {
   readonly outbox: Outbox
   wheelTick = NOT_TIMED
   state: SessionState
-  /** A token is being checked: commands wait, so that their order stays. */
+  /** Tokens being checked and large answers under way: commands wait, so that their order stays. */
   #holds = 0
   #queue: Command[] | undefined
   #catchUp: CatchUp | undefined
@@ -182,6 +182,8 @@ export class Session implements Timed, OutboxOwner {
       this.state.pongDueMs = 0
       return true
     }
+    // Where no pong is expected, a person at a terminal may answer a ping all the same.
+    if (this.state.kind === 'live' && !this.expectsPong) return true
     this.disconnect(because(disconnects.badRequest, 'a pong without a ping'))
     return false
   }

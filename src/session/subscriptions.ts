@@ -33,8 +33,8 @@ import {
   subscribeResult,
   unsubscribePush,
 } from '../protocol/replies.ts'
+import { askHome } from './ask-home.ts'
 import { isPast, ttlOf } from './expiry.ts'
-import { askPaced } from './paced-ask.ts'
 import type { Session } from './session.ts'
 import type { Live } from './state.ts'
 import { createSubscription, type Subscription } from './subscription.ts'
@@ -198,7 +198,7 @@ export function subscribe(
   plan: Plan,
   done: (outcome: SubscribeOutcome) => void,
 ): void {
-  const { registry, directory } = session.env
+  const { registry } = session.env
   const { channel, modes, recover } = plan
   const local = registry.join(channel, plan.known.options)
   if (local === undefined) return done({ ok: false, error: serverFull('the route table') })
@@ -216,7 +216,7 @@ export function subscribe(
     epoch: recover?.epoch ?? '',
     offset: recover?.offset ?? 0,
   }
-  const settle = (outcome: Outcome<Answer<'subscribe'>>) => {
+  askHome(session, 'subscribe', ask, recover === undefined ? 'small' : 'large', outcome => {
     if (subscription.state === 'ended') {
       registry.leave(local)
       return done({ ok: false, error: errors.notAvailable })
@@ -238,9 +238,7 @@ export function subscribe(
     startDelivery(subscription.subscriber, offset, modes.pushJoinLeave)
     done({ ok: true, result: resultOf(plan, { epoch, offset, recovered, publications }) })
     runWaiting(subscription)
-  }
-  if (recover === undefined) directory.ask('subscribe', ask, settle)
-  else askPaced(session, 'subscribe', ask, settle)
+  })
 }
 
 /** Ends that came before the home's answer: the subscribe command gets its reply first, as it was sent first. */

@@ -5,10 +5,12 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { createSecureContext } from 'node:tls'
+import { checkTokenKeys } from '../auth/tokens.ts'
 import { wallMs } from '../base/clock.ts'
 import { reasonOf, StartError } from '../base/errors.ts'
 import { createLog, type Log } from '../base/log.ts'
 import { readVersion } from '../base/version.ts'
+import { SHARDS_MAX } from '../config/limits.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { DEVELOPMENT_WARNING } from '../config/profile.ts'
 import type { Config } from '../config/schema.ts'
@@ -37,6 +39,7 @@ export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
   const log = createLog(loaded.config.log.level, 'main')
   if (loaded.profile === 'development') log.warn({}, DEVELOPMENT_WARNING)
   checkTls(loaded.config.http_server.tls)
+  checkTokenKeys(loaded.config.client)
   const config = await withFreePorts(loaded.config)
   const topology = createTopology({
     config,
@@ -44,7 +47,7 @@ export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
     version: readVersion(),
     nodeId: randomUUID(),
     startedMs: wallMs(),
-    shards: config.shards === 0 ? availableParallelism() : config.shards,
+    shards: config.shards === 0 ? Math.min(availableParallelism(), SHARDS_MAX) : config.shards,
     hashKey: new Uint32Array(new Uint8Array(randomBytes(8)).buffer),
   })
   const { http_server: http } = config
@@ -168,7 +171,7 @@ function startInternal(
   isReady: () => boolean,
   log: Log,
 ): Promise<InternalServer> {
-  const { config, counters, version, startedMs, shards } = topology
+  const { config, counters, version, startedMs } = topology
   const { scrape, contentType } = createExporter({
     memory: counters,
     otherRows: [row],
@@ -184,7 +187,7 @@ function startInternal(
         { labels: { table: 'route' }, value: config.route_table.capacity },
         { labels: { table: 'presence' }, value: config.presence_table.capacity },
       ],
-      shards: () => shards,
+      shards: () => supervisor.liveCount,
       uptimeSeconds: () => (wallMs() - startedMs) / 1000,
       buildInfo: () => [{ labels: { version, node: process.versions.node }, value: 1 }],
     },

@@ -64,6 +64,10 @@ export class Supervisor {
     )
   }
 
+  get liveCount(): number {
+    return this.#places.filter(({ state }) => state.kind === 'live').length
+  }
+
   /** What an operator sees. */
   describe(): object[] {
     return this.#places.map(({ state, replacements }, shard) => ({ shard, state: state.kind, replacements }))

@@ -119,7 +119,7 @@ test('a refused TCP connection is closed even if its client goes on sending and 
   clearInterval(sending)
 })
 
-test('connections beyond the rate are refused with 429 or 3504, the first ones are not', async () => {
+test('connections beyond the rate are refused with 429 or 3013, the first ones are not', async () => {
   // One for both shards together: each has half of it, and the first is still within.
   const relay = await start({ client: { connection_rate_limit: 1 } })
   const refusals = () => relay.metric('fanwire_connections_refused_total{reason="connection_rate"}')
@@ -129,6 +129,10 @@ test('connections beyond the rate are refused with 429 or 3504, the first ones a
   expect(new Set(rest).has(503)).toBe(false)
   const counted = (await refusals())!
   expect(counted).toBe(rest.filter(status => status === 429).length)
+  const lines = await Promise.all(Array.from({ length: 20 }, () => RawClient.open(relay, 'tcp')))
+  const isRefused = async (client: RawClient) => (await client.ended).code === 3013
+  expect(await Promise.any(lines.map(isRefused))).toBe(true)
+  for (const client of lines) client.close()
   await until(async () => (await upgradeStatus(relay)) === 101)
 })
 

@@ -36,13 +36,23 @@ describe.each(TRANSPORTS)('on %s', transport => {
     ['a lone surrogate in that name', '{"id":2,"\\ud800":{}}', 'unknown command "\ufffd"'],
     ['half a command of version 1', '{"id":2,"method":1,"params":{}}', 'unknown command "method"'],
     ['a byte order mark', '\ufeff{"id":2,"ping":{}}', 'not JSON'],
-    ['a pong that nobody asked for', '{}', 'a pong without a ping'],
     ['a second connect', '{"id":2,"connect":{}}', 'already connected'],
     ['refresh without a token', '{"id":2,"refresh":{}}', 'refresh needs a token'],
   ])('%s ends the connection with 3501 and the reason', async (_name, text, why) => {
     const client = await live()
     client.text(text)
     expect(await client.ended).toMatchObject({ code: 3501, reason: `bad request: ${why}` })
+  })
+
+  test('a pong that nobody asked for ends a WebSocket connection, and on TCP is passed over', async () => {
+    const client = await live()
+    client.text('{}')
+    if (transport === 'websocket') {
+      expect(await client.ended).toEqual({ code: 3501, reason: 'bad request: a pong without a ping' })
+    } else {
+      expect(await client.call({ id: 2, ping: {} })).toEqual({ id: 2, ping: {} })
+      client.close()
+    }
   })
 
   test.each(['subscribe', 'publish', 'history', 'presence', 'rpc', 'refresh', 'send', 'ping'])(

@@ -15,13 +15,14 @@ import { channels, history, historyRemove, presence, presenceStats } from './cha
 import type { ApiContext, ApiMethod } from './context.ts'
 import { info } from './info.ts'
 import { broadcast, publish } from './publications.ts'
-import { disconnect, refresh, subscribe, unsubscribe } from './sessions.ts'
+import { disconnect, message, refresh, subscribe, unsubscribe } from './sessions.ts'
 
 const METHODS: ReadonlyMap<string, ApiMethod> = new Map<string, ApiMethod>([
   ['publish', publish],
   ['broadcast', broadcast],
   ['subscribe', subscribe],
   ['unsubscribe', unsubscribe],
+  ['message', message],
   ['disconnect', disconnect],
   ['refresh', refresh],
   ['presence', presence],
@@ -43,7 +44,6 @@ export function createApi(
 ): ServeApi {
   const { http_api: options } = context.config
   const keyDigest = digest(options.key)
-  const routeOptions = { bodyBytesMax: options.max_body_size, onError }
 
   function refusal(method: string, request: HttpRequest): Answer | undefined {
     const counts = pick(slots.apiRequests, method, slots.apiRequests.unknown)
@@ -83,7 +83,13 @@ export function createApi(
           context.row[outcome.ok ? counts.ok : counts.error]! += 1
           answered(answerOf(method, outcome, byStatus))
         }),
-      routeOptions,
+      {
+        bodyBytesMax: options.max_body_size,
+        onTooLarge: () => {
+          context.row[counts.refused]! += 1
+        },
+        onError,
+      },
     )
   }
 }

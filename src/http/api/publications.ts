@@ -3,7 +3,7 @@
 import type { Outcome } from '../../channel/home.ts'
 import {
   BROADCAST_CHANNELS_MAX,
-  IDEMPOTENCY_KEY_BYTES_MAX,
+  IDEMPOTENCY_KEY_LENGTH_MAX,
   PUBLICATION_TAGS_BYTES_MAX,
   PUBLICATION_TAGS_MAX,
 } from '../../config/limits.ts'
@@ -67,7 +67,7 @@ function contentOf(body: ApiBody): Content {
     data,
     tags: tagsOf(body),
     skipHistory: body.flag('skip_history'),
-    idempotencyKey: body.text('idempotency_key', IDEMPOTENCY_KEY_BYTES_MAX),
+    idempotencyKey: body.text('idempotency_key', IDEMPOTENCY_KEY_LENGTH_MAX),
   }
 }
 

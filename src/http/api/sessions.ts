@@ -1,4 +1,4 @@
-// What a back end does to the connections of a user: subscribe, unsubscribe, disconnect, refresh. Runs on a shard;
+// What a back end does to the connections of a user: subscribe, unsubscribe, message, disconnect, refresh. Runs on a shard;
 // the order goes to each shard where the presence table counts the user, and the answer waits for all of them.
 
 import type { Override } from '../../auth/claims.ts'
@@ -34,6 +34,14 @@ function codeOf(custom: ApiBody): number {
 export const unsubscribe: ApiMethod = (context, text, answered) => {
   const body = new ApiBody(text, ['user', 'client', 'channel'])
   carryOut(context, { kind: 'unsubscribe', ...whomOf(body), channel: body.text('channel') }, answered)
+}
+
+/** A message to the connections of a user, beside all channels; no history keeps it. */
+export const message: ApiMethod = (context, text, answered) => {
+  const body = new ApiBody(text, ['user', 'client', 'data'])
+  const data = body.raw('data')
+  if (data === undefined) throw badRequest('data is required')
+  carryOut(context, { kind: 'message', ...whomOf(body), data }, answered)
 }
 
 export const refresh: ApiMethod = (context, text, answered) => {
