@@ -24,10 +24,10 @@ export type Measured = Readonly<{
   odd: number
 }>
 
-export type Times = Readonly<{ warmUpMs: number; windowMs: number; settleMs: number }>
+export type Times = Readonly<{ warmUpMs: number; windowMs: number }>
 
 export async function measure(scenario: Scenario, variant: Variant, times: Times): Promise<Measured> {
-  const { subscribers, channels, publishers, perSecond, transport } = scenario
+  const { subscribers, channels, publishers, perSecond, transport, idleMs = 0 } = scenario
   const server = await startServer(variant)
   const receiver = startChild('./receiver.ts')
   const publisher = startChild('./publisher.ts')
@@ -48,12 +48,12 @@ export async function measure(scenario: Scenario, variant: Variant, times: Times
   const sample = (): Promise<Sample> => receiver.ask({ kind: 'sample' })
   try {
     await receiver.ask(toOpen(0))
-    if (perSecond === 0) await pause(times.settleMs)
+    await pause(idleMs)
     const before = await sample()
     const opened: Opened = await receiver.ask(toOpen(subscribers))
     const open = await sample()
     if (perSecond === 0) {
-      await pause(times.settleMs)
+      await pause(idleMs)
       const settled = await sample()
       return {
         ...NOTHING,

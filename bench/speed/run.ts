@@ -17,8 +17,8 @@ const { values } = parseArgs({
 })
 const rounds = values.smoke ? 1 : Number(values.rounds)
 const times: Times = values.smoke
-  ? { warmUpMs: 0, windowMs: 100, settleMs: 0 }
-  : { warmUpMs: 2000, windowMs: Number(values.seconds) * 1000, settleMs: 2000 }
+  ? { warmUpMs: 0, windowMs: 100 }
+  : { warmUpMs: 2500, windowMs: Number(values.seconds) * 1000 }
 const names = values.only === '' ? [] : values.only.split(',')
 const chosen = scenarios.filter(({ name }) => names.length === 0 || names.includes(name))
 let incomplete = 0
@@ -37,7 +37,7 @@ if (incomplete > 0) process.exitCode = 1
 async function run(scenario: Scenario): Promise<void> {
   print(`\n${scenario.name}: ${scenario.title}`)
   const results = scenario.variants.map((): Measured[] => [])
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < Math.min(rounds, scenario.roundsMax ?? rounds); round++) {
     for (const [index, variant] of scenario.variants.entries()) {
       const measured = await measure(scenario, variant, times)
       if (measured.missing !== 0 || measured.odd !== 0) {

@@ -4,8 +4,8 @@ export type Variant = Readonly<
   { name: string } & ({ target: 'raw' } | { target: 'relay'; shards: number; history: boolean })
 >
 
-/** The first one is what the others are compared with. */
-export const RAW: Variant = { name: 'raw uWebSockets.js', target: 'raw' }
+// Of each scenario the first one is what the others are compared with.
+const RAW: Variant = { name: 'raw uWebSockets.js', target: 'raw' }
 const RELAY: Variant = { name: 'relay', target: 'relay', shards: 0, history: false }
 const RELAY_1: Variant = { name: 'relay, 1 shard', target: 'relay', shards: 1, history: false }
 const RELAY_HISTORY: Variant = { name: 'relay, history of 100', target: 'relay', shards: 0, history: true }
@@ -20,6 +20,10 @@ export type Scenario = Readonly<{
   /** Publications a second, over all channels; 0: connections only. */
   perSecond: number
   variants: readonly Variant[]
+  /** So long before and after connecting nothing happens, so that V8 gives back what starting and connecting left. */
+  idleMs?: number
+  /** Memory varies little from round to round. */
+  roundsMax?: number
   /** Times the raw server's figure. */
   ratioMax?: number
   connectsPerSecondMin?: number
@@ -27,6 +31,7 @@ export type Scenario = Readonly<{
 }>
 
 const ONE_CHANNEL = { channels: 1, publishers: 1, transport: 'websocket' } as const
+const MEMORY = { idleMs: 25_000, roundsMax: 2 }
 const ALL = [RAW, RELAY, RELAY_1, RELAY_HISTORY]
 
 export const scenarios: readonly Scenario[] = [
@@ -98,6 +103,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     ...ONE_CHANNEL,
+    ...MEMORY,
     name: 'idle',
     title: '10,000 idle connections, one channel',
     subscribers: 10_000,
@@ -107,6 +113,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     ...ONE_CHANNEL,
+    ...MEMORY,
     name: 'idle-own',
     title: '10,000 idle connections, a channel each',
     subscribers: 10_000,
@@ -120,6 +127,7 @@ export const scenarios: readonly Scenario[] = [
 export function smoke(scenario: Scenario): Scenario {
   return {
     ...scenario,
+    idleMs: 0,
     subscribers: 20,
     channels: Math.min(scenario.channels, 20),
     publishers: Math.min(scenario.publishers, 20),

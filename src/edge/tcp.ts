@@ -243,6 +243,11 @@ class TcpWire implements Wire {
     this.#socket.end(`${disconnectPush(disconnect, reconnects(disconnect.code))}\n`)
   }
 
+  /** Closes after what is queued, without a word: the client has closed its side already. */
+  finish(): void {
+    if (!this.closed) this.#socket.end()
+  }
+
   destroy(): void {
     // A reset, for after a mere close the kernel would keep what waits for minutes: megabytes for who never reads.
     this.#socket.resetAndDestroy()

@@ -1,6 +1,6 @@
 // The mesh: one ring from each shard to each other, with a bounded backlog behind each ring. Runs on every shard.
 // Invariant: frames to a peer arrive in the order they were sent, or `send` said no; while a backlog is not empty
-// everything goes through it.
+// everything goes through it. A peer's bell rings at the end of the callback that sent to it.
 
 import { assert } from '../base/assert.ts'
 import type { Doorbell, DoorbellButton } from './doorbell.ts'
@@ -16,8 +16,11 @@ export class Link {
   readonly #button: DoorbellButton
   readonly #backlogBytesMax: number
   readonly #onBacklog: () => void
+  readonly #ringBell: () => void
   #backlog: Waiting[] = []
   #backlogBytes = 0
+  #bellIsDue = false
+  #closed = false
   fullEvents = 0
   frames = 0
   wakes = 0
@@ -28,6 +31,10 @@ export class Link {
     this.#ring = ring
     this.#button = button
     this.#backlogBytesMax = backlogBytesMax
+    this.#ringBell = () => {
+      this.#bellIsDue = false
+      if (!this.#closed && this.#button.ring()) this.wakes++
+    }
   }
 
   get usedBytes(): number {
@@ -87,6 +94,11 @@ export class Link {
     return this.#backlog.length === 0
   }
 
+  /** The peer is lost or we are: a bell that rings at a closed port would only tell others that the peer is awake. */
+  close(): void {
+    this.#closed = true
+  }
+
   #write(head: Uint8Array, payload: Payload, payloadBytes: number): boolean {
     const start = this.#ring.tryClaim(head.length, payloadBytes)
     if (start === FULL) return false
@@ -96,7 +108,12 @@ export class Link {
     else if (payload !== undefined) bytes.set(payload, start + head.length)
     this.#ring.commit()
     this.frames++
-    if (this.#button.ring()) this.wakes++
+    // Once for all that this callback sends: a bell for each frame wakes the peer for the first of them, and it is
+    // asleep again before the next is written. Not later either: the peer works while we flush.
+    if (!this.#bellIsDue) {
+      this.#bellIsDue = true
+      queueMicrotask(this.#ringBell)
+    }
     return true
   }
 }
@@ -132,6 +149,7 @@ export class Mesh {
 
   /** The peer has ended: what it sent before was drained, what waits for it is dropped. */
   disconnect(peer: number): void {
+    this.#links[peer]?.close()
     this.#links[peer] = undefined
     this.#inbound[peer] = undefined
   }

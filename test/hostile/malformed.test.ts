@@ -199,8 +199,8 @@ describe.each(TRANSPORTS)('on %s', transport => {
     const tagged = await client.next(({ push }) => push?.pub?.tags !== undefined)
     expect(JSON.stringify(tagged.push.pub.tags)).toBe(tags)
     expect((await client.call({ id: id++, rpc: { method: '__proto__' } })).error.code).toBe(104)
-    expect(Object.keys((await relay.api('channels', {})).body.result.channels).sort()).toEqual(
-      [...names].sort(),
+    expect(Object.keys((await relay.api('channels', {})).body.result.channels)).toEqual(
+      expect.arrayContaining(names),
     )
     client.close()
   })

@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,6 +14,7 @@ import { configOf, runLifecycle } from './lifecycle.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const QUIET = () => {}
+const ADMIN = { 'X-API-Key': 'test-key' }
 
 test('shards are replaced under clients that come back, and nothing is left of it', {
   timeout: 180_000,
@@ -45,11 +47,12 @@ test('a relay that is stopped while a shard is being replaced ends in order', {
   timeout: 60_000,
 }, async () => {
   const relay = await startTestRelay(configOf(4))
-  const client = await TcpClient.open(relay.ports.tcp)
-  await client.call({ id: 1, connect: {} })
+  await Promise.all(Array.from({ length: 12 }, () => openLingering(relay.ports.tcp)))
   await failShard(relay.ports.internal, 2)
+  // The thread is starting now, and the drain that begins here takes longer than that.
+  let state = 'live'
+  while (state !== 'starting') state = await stateOf(relay.ports.internal, 2)
   expect(await relay.stop()).toBe(0)
-  await client.ended
 })
 
 test.each([0, 100, 200, 300, 450])(
@@ -75,6 +78,21 @@ test.each([0, 100, 200, 300, 450])(
 async function failShard(internalPort: number, shard: number): Promise<void> {
   await fetch(`http://127.0.0.1:${internalPort}/admin/shards/${shard}/quarantine`, {
     method: 'POST',
-    headers: { 'X-API-Key': 'test-key' },
+    headers: ADMIN,
   })
+}
+
+/** A connected client that does not close its side after a goodbye, so that the drain has to wait for it. */
+async function openLingering(port: number): Promise<void> {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  onTestFinished(() => void socket.destroy())
+  socket.on('error', () => {})
+  socket.write('{"id":1,"connect":{}}\n')
+  await once(socket, 'data')
+}
+
+async function stateOf(internalPort: number, shard: number): Promise<string> {
+  const response = await fetch(`http://127.0.0.1:${internalPort}/admin/shards`, { headers: ADMIN })
+  const { shards } = (await response.json()) as { shards: { state: string }[] }
+  return shards[shard]!.state
 }

@@ -24,7 +24,7 @@ export type OrderPlan = Readonly<{
 
 export type OrderResult = Readonly<{ violations: readonly string[]; violationCount: number; summary: object }>
 
-/** Every tenth subscriber reads floods, and half of these are slow. */
+/** Every tenth subscriber reads floods. */
 const FLOODED_EVERY = 10
 const CHANNELS_PER_SUBSCRIBER = 5
 /** Random acts of all subscribers together come at this pace. */
@@ -55,7 +55,7 @@ async function conduct(plan: OrderPlan, relay: TestRelay): Promise<OrderResult> 
   }
   const subscribers = createSubscribers(stage, plan.subscribers)
   const flooded = subscribers.filter((_, i) => i % FLOODED_EVERY === 0)
-  const publishers = createPublishers(stage, plan, () => pauseSome(stage, flooded))
+  const publishers = createPublishers(stage, plan, () => holdSome(stage, flooded))
   for (const actor of subscribers) actor.connect()
   for (const publisher of publishers) publisher.start()
 
@@ -92,7 +92,7 @@ function createSubscribers(stage: Stage, count: number): Subscriber[] {
 function createPublishers(
   stage: Stage,
   { clientPublishers, apiPublishers }: OrderPlan,
-  onFlood: () => void,
+  onFlood: () => () => void,
 ): Publisher[] {
   const clients = Array.from({ length: clientPublishers }, (_, i) =>
     clientPublisher(stage, i, i % 2 === 0 ? 'websocket' : 'tcp'),
@@ -101,8 +101,12 @@ function createPublishers(
   return [...clients, ...apis, floodPublisher(stage, clientPublishers + apiPublishers, onFlood)]
 }
 
-function pauseSome(stage: Stage, flooded: readonly Subscriber[]): void {
-  for (const subscriber of flooded) if (stage.random(2) === 0) subscriber.pause(1000 + stage.random(1500))
+/** Half of those who read floods stop reading until the flood is over. */
+function holdSome(stage: Stage, flooded: readonly Subscriber[]): () => void {
+  const releases = flooded.filter(() => stage.random(2) === 0).map(subscriber => subscriber.hold())
+  return () => {
+    for (const release of releases) release()
+  }
 }
 
 /** Random acts and replacements, until the time is over. */

@@ -118,10 +118,12 @@ export function apiPublisher(stage: Stage, publisher: number): Publisher {
   }
 }
 
-/** Now and then so much at once that readers who pause fall behind. */
-export function floodPublisher(stage: Stage, publisher: number, onFlood: () => void): Publisher {
-  const PUBLICATIONS = 120
-  const PAUSE_BETWEEN_MS = 1500
+/** Some ten megabytes: more than the kernel's buffers hold for a reader who pauses meanwhile. */
+const FLOOD_PUBLICATIONS = 150
+const FLOOD_PAUSE_MS = 1000
+
+/** `onFlood`: a flood begins; what it returns is called at the end of it. */
+export function floodPublisher(stage: Stage, publisher: number, onFlood: () => () => void): Publisher {
   let connection = 1
   let sequence = 0
   let stopping = false
@@ -129,19 +131,14 @@ export function floodPublisher(stage: Stage, publisher: number, onFlood: () => v
 
   async function run(): Promise<void> {
     while (!stopping) {
+      await new Promise(resolve => setTimeout(resolve, FLOOD_PAUSE_MS))
       const channel = pick(stage, FLOOD_CHANNELS)
-      onFlood()
-      for (let i = 0; i < PUBLICATIONS && !stopping; i++) {
-        const payload = payloadOf({
-          channel,
-          publisher,
-          connection,
-          sequence: ++sequence,
-          size: FLOOD_CHARACTERS,
-        })
-        if (!(await publishByApi(stage, payload))) connection++
+      const onEnd = onFlood()
+      for (let i = 0; i < FLOOD_PUBLICATIONS && !stopping; i++) {
+        const fields = { channel, publisher, connection, sequence: ++sequence, size: FLOOD_CHARACTERS }
+        if (!(await publishByApi(stage, payloadOf(fields)))) connection++
       }
-      await new Promise(resolve => setTimeout(resolve, PAUSE_BETWEEN_MS))
+      onEnd()
     }
   }
   return {

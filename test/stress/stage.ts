@@ -17,8 +17,8 @@ type Kind = Readonly<{ name: string; channels: number; historySize: number; reco
 /** As client.recovery_max_publication_limit has it. */
 const RECOVERY_MAX = 300
 /** Publications of a flood are so large (in characters) that a reader who pauses is soon behind the kernel's buffers. */
-export const FLOOD_CHARACTERS = 20_000
-/** A recovery carries at most 512 KiB, a publication of a flood has up to 80 KB. */
+export const FLOOD_CHARACTERS = 30_000
+/** A recovery carries at most 512 KiB, a publication of a flood has up to 120 KB. */
 const FLOOD_RECOVERY_MAX = 4
 
 export const KINDS: readonly Kind[] = [

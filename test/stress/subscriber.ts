@@ -20,6 +20,7 @@ const TEMPORARY_CODES = [100, 111]
 /** Goodbyes that a good client may get: shutdown, a failed shard, slow. 0: none, the connection was just gone. */
 const CODES_EXPECTED = [0, 3001, 3004, 3008]
 const RETRY_MS_MAX = 200
+const PAUSE_MS_MAX = 1500
 
 export class Subscriber {
   readonly traits: Traits
@@ -64,7 +65,7 @@ export class Subscriber {
     const chance = this.#stage.random(100)
     if (!this.#live) return
     if (chance < 10) this.drop()
-    else if (chance < 20) this.pause(this.#stage.random(1500))
+    else if (chance < 20) setTimeout(this.hold(), this.#stage.random(PAUSE_MS_MAX))
     else this.#churn()
   }
 
@@ -76,17 +77,18 @@ export class Subscriber {
     client?.destroy()
   }
 
-  pause(ms: number): void {
-    if (this.#paused || !this.#live) return
-    const client = this.#client!
+  /** Stops reading; the returned function goes on with it. */
+  hold(): () => void {
+    const client = this.#client
+    if (client === undefined || this.#paused || !this.#live) return () => {}
     this.#paused = true
     this.#stage.count('paused')
     client.pause()
-    setTimeout(() => {
+    return () => {
       if (this.#client !== client || !this.#paused) return
       this.#paused = false
       client.resume()
-    }, ms)
+    }
   }
 
   #churn(): void {
