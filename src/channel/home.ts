@@ -15,6 +15,7 @@ import type { Answer, Ask, Tells } from '../protocol/envelope.ts'
 import { joinPush, leavePush, publication, publicationPush } from '../protocol/replies.ts'
 import { type CountTable, NONE, PIN_HOME } from '../shared/count-table.ts'
 import { globMatcher } from './glob.ts'
+import { HistoryMemory } from './history-memory.ts'
 import { IdempotencyCache } from './idempotency.ts'
 import { Members } from './members.ts'
 import type { Outlet } from './outlet.ts'
@@ -47,6 +48,10 @@ export type Outcome<T> = { ok: true; value: T } | { ok: false; error: ErrorCode 
 
 /** So many channels are looked at in one sweep; a hundred thousand channels are seen within ten seconds. */
 const SWEEP_CHANNELS_MAX = 10_000
+/** A subscriber of a quiet channel that lost its connection is back within this, and finds the same epoch. */
+const UNPUBLISHED_KEEP_MS = 60_000
+/** Looking for room costs as much as a sweep; a flood into a full table must not do it for each command. */
+const MAKE_ROOM_PAUSE_MS = 100
 /** A history reply or recovery is cut to so much text: it has to fit in one record of a ring and one frame. */
 const REPLY_BYTES_MAX = 512 << 10
 
@@ -54,15 +59,15 @@ export class Home {
   readonly #options: HomeOptions
   readonly #channels = new Map<string, Channel>()
   readonly #idempotency = new IdempotencyCache()
-  /** Channels with a window, the least recently published first: who gives memory back when it runs short. */
-  readonly #byUse = new Map<string, Channel>()
+  readonly #memory: HistoryMemory
   readonly #replyBytesMax: number
   #sweep: Iterator<Channel> | undefined
-  #historyBytes = 0
+  #makeRoomFromMs = 0
   #scratch = Buffer.allocUnsafeSlow(64 << 10)
 
   constructor(options: HomeOptions) {
     this.#options = options
+    this.#memory = new HistoryMemory(options.historyBytesMax, options.row)
     this.#replyBytesMax = Math.min(REPLY_BYTES_MAX, options.outlet.lineBytesMax)
   }
 
@@ -110,34 +115,10 @@ export class Home {
     if (!targets.every(shard => outlet.accepts(shard, line.length))) {
       return { ok: false, error: errors.tooManyRequests }
     }
-    if (window !== undefined) this.#remember(channel, window, text, line.length, nowMs)
+    if (window !== undefined) this.#memory.append(channel, window, text, line.length, nowMs)
     channel.usedMs = nowMs
     for (const shard of targets) outlet.deliver(shard, channel.name, line, offset, acceptedUs)
     return { ok: true, value: window === undefined ? NOBODY : { epoch: channel.epoch, offset } }
-  }
-
-  #remember(channel: Channel, window: Window, text: string, bytes: number, nowMs: number): void {
-    const countBefore = window.count
-    this.#historyBytes += window.append(text, bytes, nowMs)
-    this.#options.row[slots.historyPublications]! += window.count - countBefore
-    this.#byUse.delete(channel.name)
-    this.#byUse.set(channel.name, channel)
-    if (this.#historyBytes > this.#options.historyBytesMax) this.#evict()
-    this.#options.row[slots.historyBytes] = this.#historyBytes
-  }
-
-  /** Over the memory limit: the channels that were quiet longest lose their oldest publications first. */
-  #evict(): void {
-    for (const channel of this.#byUse.values()) {
-      while (this.#historyBytes > this.#options.historyBytesMax) {
-        const freed = channel.window?.evictOldest() ?? 0
-        if (freed === 0) break
-        this.#historyBytes -= freed
-        this.#options.row[slots.historyPublications]! -= 1
-      }
-      if (this.#historyBytes <= this.#options.historyBytesMax) return
-      this.#byUse.delete(channel.name)
-    }
   }
 
   /** `answered` runs before the join event goes out, so that the new subscriber sees its own. */
@@ -157,7 +138,7 @@ export class Home {
   #position(channel: Channel, ask: Ask<'subscribe'>): Answer<'subscribe'> {
     const { window, epoch } = channel
     if (window === undefined) return { epoch: '', offset: 0, recovered: false, publications: '' }
-    this.#expire(window)
+    this.#memory.expire(window, monotonicMs())
     const answer = { epoch, offset: window.topOffset, recovered: false, publications: '' }
     if (!ask.recover) return answer
     const decision = decideRecovery(this.#state(channel, window), ask, this.#options.recoveryCountMax)
@@ -196,7 +177,7 @@ export class Home {
     const window = channel?.window
     if (channel === undefined || window === undefined)
       return { ok: false, error: errors.unrecoverablePosition }
-    this.#expire(window)
+    this.#memory.expire(window, monotonicMs())
     const decision = decideRecovery(this.#state(channel, window), ask, Number.POSITIVE_INFINITY)
     if (decision.kind === 'lost') return { ok: false, error: errors.unrecoverablePosition }
     const bytesMax = Math.min(ask.bytesMax, this.#replyBytesMax)
@@ -207,12 +188,15 @@ export class Home {
   }
 
   history(ask: Ask<'history'>): Outcome<Answer<'history'>> {
-    const opened = this.#openFor(ask.channel)
-    if (!opened.ok) return opened
-    const channel = opened.value
+    const channel = this.#channels.get(ask.channel)
+    // To read takes no place in the route table: nobody could be kept from asking for channels that never were.
+    if (channel === undefined) {
+      if (ask.hasSince && ask.sinceEpoch !== '') return { ok: false, error: errors.unrecoverablePosition }
+      return { ok: true, value: { epoch: '', offset: 0, publications: '' } }
+    }
     const { window } = channel
     if (window === undefined) return { ok: false, error: errors.notAvailable }
-    this.#expire(window)
+    this.#memory.expire(window, monotonicMs())
     const since = ask.hasSince ? { epoch: ask.sinceEpoch, offset: ask.sinceOffset } : undefined
     const request = { limit: ask.limit, since, reverse: ask.reverse }
     const page = decidePage(this.#state(channel, window), request, ask.countMax)
@@ -226,11 +210,7 @@ export class Home {
 
   historyRemove(ask: Ask<'historyRemove'>): Outcome<Answer<'historyRemove'>> {
     const window = this.#channels.get(ask.channel)?.window
-    const removed = window?.count ?? 0
-    this.#historyBytes -= window?.clear() ?? 0
-    this.#options.row[slots.historyPublications]! -= removed
-    this.#options.row[slots.historyBytes] = this.#historyBytes
-    return { ok: true, value: { removed } }
+    return { ok: true, value: { removed: window === undefined ? 0 : this.#memory.clear(window) } }
   }
 
   presence(ask: Ask<'presence'>): Outcome<Answer<'presence'>> {
@@ -280,26 +260,25 @@ export class Home {
       this.#age(next.value, nowMs)
     }
     this.#options.row[slots.channels] = this.#channels.size
-    this.#options.row[slots.historyBytes] = this.#historyBytes
   }
 
   #age(channel: Channel, nowMs: number): void {
     const { window } = channel
-    if (window !== undefined) this.#expire(window, nowMs)
+    if (window !== undefined) this.#memory.expire(window, nowMs)
     if (this.#options.routes.total(channel.route) > 0 || (channel.members?.size ?? 0) > 0) {
       channel.usedMs = nowMs
       return
     }
-    // A channel with history is remembered longer than its publications: its position must not start over
-    // while clients may come back with an old one.
-    const keepMs = window === undefined ? 0 : this.#options.historyMetaTtlMs
-    if (nowMs - channel.usedMs >= keepMs) this.#close(channel)
+    if (nowMs - channel.usedMs >= this.#keepMs(window)) this.#close(channel)
   }
 
-  #expire(window: Window, nowMs = monotonicMs()): void {
-    const countBefore = window.count
-    this.#historyBytes -= window.expire(nowMs)
-    this.#options.row[slots.historyPublications]! -= countBefore - window.count
+  /**
+   * How long an unused channel is remembered: longer than its publications, for its position must not start over
+   * while clients may come back with an old one; but not so long if nothing was ever published in it.
+   */
+  #keepMs(window: Window | undefined): number {
+    if (window === undefined) return 0
+    return window.topOffset === 0 ? UNPUBLISHED_KEEP_MS : this.#options.historyMetaTtlMs
   }
 
   #openFor(name: string): Outcome<Channel> {
@@ -310,7 +289,7 @@ export class Home {
   #open(name: string): Outcome<Channel> {
     const options = this.#options.optionsOf(name)
     if (options === undefined) return { ok: false, error: errors.unknownChannel }
-    const route = this.#options.routes.acquire(name, this.#options.shard, PIN_HOME)
+    const route = this.#acquire(name)
     if (route === NONE) {
       this.#options.row[slots.tableRefusals.route]! += 1
       return { ok: false, error: serverFull('the route table') }
@@ -331,12 +310,31 @@ export class Home {
     return { ok: true, value: channel }
   }
 
+  /** A place in the route table; if it is full, that of a channel which is only remembered. */
+  #acquire(name: string): number {
+    const { routes, shard } = this.#options
+    const route = routes.acquire(name, shard, PIN_HOME)
+    if (route !== NONE) return route
+    const nowMs = monotonicMs()
+    if (nowMs < this.#makeRoomFromMs) return NONE
+    this.#makeRoomFromMs = nowMs + MAKE_ROOM_PAUSE_MS
+    this.#makeRoom()
+    return routes.acquire(name, shard, PIN_HOME)
+  }
+
+  /** Forgets channels that have neither subscribers nor publications; who comes back with a position is told. */
+  #makeRoom(): void {
+    let looked = 0
+    for (const channel of this.#channels.values()) {
+      if (++looked > SWEEP_CHANNELS_MAX) return
+      const isIdle = this.#options.routes.total(channel.route) === 0 && (channel.members?.size ?? 0) === 0
+      if (isIdle && (channel.window?.count ?? 0) === 0) this.#close(channel)
+    }
+  }
+
   #close(channel: Channel): void {
-    const { window } = channel
-    this.#options.row[slots.historyPublications]! -= window?.count ?? 0
-    this.#historyBytes -= window?.clear() ?? 0
+    this.#memory.forget(channel)
     this.#channels.delete(channel.name)
-    this.#byUse.delete(channel.name)
     this.#options.routes.release(channel.route, this.#options.shard, PIN_HOME)
   }
 

@@ -10,6 +10,8 @@ export type AdmissionOptions = Readonly<{
   allowedOrigins: readonly string[]
   /** The development profile: pages of this machine may connect, and no others. */
   loopbackOnly: boolean
+  /** Nobody needs a token or key: then a page is trusted only if it is listed, for any name can point to this host. */
+  listedOnly: boolean
   /** Over all shards; 0: none. */
   connectionLimit: number
   /** Per second on this shard; 0: none. */
@@ -23,7 +25,7 @@ export type AdmissionOptions = Readonly<{
 export function isOriginAllowed(
   origin: string,
   host: string,
-  options: Pick<AdmissionOptions, 'allowedOrigins' | 'loopbackOnly'>,
+  options: Pick<AdmissionOptions, 'allowedOrigins' | 'loopbackOnly' | 'listedOnly'>,
 ): boolean {
   // Not a browser: then a page's rights can't be abused.
   if (origin === '') return true
@@ -32,7 +34,7 @@ export function isOriginAllowed(
   if (parsed === null) return false
   // A name that an attacker points at loopback is its own origin, so in the open profile the name itself counts.
   if (options.loopbackOnly) return isLoopbackName(parsed.hostname)
-  return parsed.host !== '' && parsed.host === host
+  return !options.listedOnly && parsed.host !== '' && parsed.host === host
 }
 
 function isLoopbackName(name: string): boolean {

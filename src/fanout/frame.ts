@@ -31,3 +31,15 @@ export function stableFrame(frame: Frame): Frame {
   kept.stable = lines
   return kept
 }
+
+/**
+ * The newest publication of a frame alone. A frame with join and leave events stays whole: its last line may be one.
+ */
+export function newestOf(frame: Frame): Frame {
+  if (frame.publications <= 1 || frame.events > 0) return frame
+  const { lines } = frame
+  const start = lines.lastIndexOf(NEWLINE, lines.length - 2) + 1
+  return frameOf(lines.subarray(start), 1)
+}
+
+const NEWLINE = 0x0a

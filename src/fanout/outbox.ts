@@ -3,7 +3,7 @@
 // connection; past `softBytes` it is lagging, and publications are withheld instead of queued.
 
 import { assert } from '../base/assert.ts'
-import { type Frame, frameOf, stableFrame } from './frame.ts'
+import { type Frame, frameOf, newestOf, stableFrame } from './frame.ts'
 import { REFUSED, type Wire } from './wire.ts'
 
 export type OutboxLimits = Readonly<{ softBytes: number; hardBytes: number }>
@@ -120,16 +120,17 @@ export class Outbox {
     return this.wire.waitingBytes() <= this.#limits.softBytes / 2
   }
 
-  /** Keeps only the newest frame of this subscriber. Returns how many publications were dropped for it. */
+  /** Keeps only the newest publication of this subscriber. Returns how many were dropped for it. */
   keepLatest(subscriber: object, frame: Frame): number {
     const kept = this.#kept ?? []
     const at = kept.findIndex(entry => entry.subscriber === subscriber)
-    const dropped = at < 0 ? 0 : kept[at]!.frame.publications
+    const older = at < 0 ? 0 : kept[at]!.frame.publications
     if (at >= 0) {
       this.#keptBytes -= kept[at]!.frame.lines.length
       kept.splice(at, 1)
     }
-    return dropped + this.#keep(subscriber, frame)
+    const newest = newestOf(frame)
+    return older + frame.publications - newest.publications + this.#keep(subscriber, newest)
   }
 
   /** Keeps the frame, and drops the oldest kept ones when there are too many bytes. Returns the publications dropped. */

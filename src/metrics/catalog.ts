@@ -137,6 +137,13 @@ export const catalog = {
     unit: 'count',
     help: 'Ticks that sent something.',
   },
+  loopTurnSeconds: {
+    kind: 'gauge',
+    name: 'fanwire_loop_turn_seconds',
+    unit: 'seconds',
+    help: 'When the loop of the shard turned last, by the monotonic clock of the machine.',
+    perShard: true,
+  },
   flushDelaySeconds: {
     kind: 'gauge',
     name: 'fanwire_flush_delay_seconds',

@@ -7,10 +7,11 @@ import { disconnects, type ErrorCode, errors, unsubscribes } from '../protocol/c
 import type { SubscribeRequest } from '../protocol/commands.ts'
 import { messagePush, refreshPush } from '../protocol/replies.ts'
 import { isPast, ttlOf } from './expiry.ts'
+import { planServerSide } from './plan.ts'
 import type { Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
 import type { Live } from './state.ts'
-import { planServerSide, subscribeByServer, unsubscribeByServer } from './subscriptions.ts'
+import { subscribeByServer, unsubscribeByServer } from './subscriptions.ts'
 
 type Whom = Readonly<{ user: string /** '' = all of the user's. */; client: string }>
 

@@ -14,6 +14,7 @@ import { because, type Disconnect, disconnects, type ErrorCode, errors } from '.
 import { type Command, readCommand } from '../protocol/commands.ts'
 import { emptyReply, errorReply, PING } from '../protocol/replies.ts'
 import { CatchUp } from './catch-up.ts'
+import { CommandQueue } from './command-queue.ts'
 import { answerConnect, answerRefresh } from './connect.ts'
 import { nextDeadlineMs } from './deadlines.ts'
 import type { SessionEnv } from './env.ts'
@@ -21,8 +22,6 @@ import { answerHistory, answerPresence, answerPresenceStats, answerPublish, answ
 import type { Live, SessionState } from './state.ts'
 import { answerSubRefresh, answerSubscribe, answerUnsubscribe, dropExpired, endAll } from './subscriptions.ts'
 
-/** Commands that wait for a token check or for the client to read; beyond it the client is too fast. */
-const QUEUE_COMMANDS_MAX = 2048
 /** After its goodbye a connection has so long to take what was queued. */
 const CLOSING_MS = 5000
 const CLOSED: SessionState = { kind: 'closed' }
@@ -34,7 +33,7 @@ export class Session implements Timed, OutboxOwner {
   state: SessionState
   /** Tokens being checked and large answers under way: commands wait, so that their order stays. */
   #holds = 0
-  #queue: Command[] | undefined
+  #queue: CommandQueue | undefined
   #catchUp: CatchUp | undefined
   #badCommands = 0
   /** Undefined: without a limit a session need not carry a bucket. */
@@ -72,13 +71,13 @@ export class Session implements Timed, OutboxOwner {
       case 'refused':
         return this.#refuse(read.id, read.why)
       case 'command':
-        return this.#take(read.command)
+        return this.#take(read.command, text.length)
       default:
         return unreachable(read)
     }
   }
 
-  #take(command: Command): boolean {
+  #take(command: Command, size: number): boolean {
     if (this.#rate?.take(monotonicMs()) === false) {
       this.#count(command.kind, 'disconnect')
       this.disconnect(disconnects.tooManyRequests)
@@ -87,31 +86,29 @@ export class Session implements Timed, OutboxOwner {
     // A pong says that the client lives; it must not wait behind commands that wait for it to read.
     if (command.kind === 'pong') return this.#pong()
     if (!this.#mustWait()) return this.#carryOut(command)
-    this.#queue ??= []
-    if (this.#queue.length >= QUEUE_COMMANDS_MAX) {
+    this.#queue ??= new CommandQueue(this.env.outboxLimits.hardBytes)
+    if (!this.#queue.push(command, size)) {
       this.#count(command.kind, 'disconnect')
       this.disconnect(disconnects.tooManyRequests)
       return false
     }
-    this.#queue.push(command)
     this.outbox.wantsFlushed = true
     return true
   }
 
   #mustWait(): boolean {
-    if (this.#holds > 0 || (this.#queue !== undefined && this.#queue.length > 0)) return true
+    if (this.#holds > 0 || this.#queue?.isEmpty === false) return true
     // Replies to a client that does not read would pile up: its commands wait until it does.
     return this.outbox.lagging || this.outbox.pendingSize > this.env.outboxLimits.softBytes
   }
 
   #drainQueue(): void {
-    const queue = this.#queue
-    if (queue === undefined) return
-    let taken = 0
-    while (taken < queue.length && this.#mayGoOn()) this.#carryOut(queue[taken++]!)
-    queue.splice(0, taken)
-    if (queue.length === 0) this.#queue = undefined
-    else if (this.#holds === 0) this.#afterNextFlush()
+    this.#queue?.drain(
+      () => this.#mayGoOn(),
+      command => this.#carryOut(command),
+    )
+    if (this.#queue?.isEmpty) this.#queue = undefined
+    else if (this.#queue !== undefined && this.#holds === 0) this.#afterNextFlush()
   }
 
   #mayGoOn(): boolean {
@@ -196,10 +193,14 @@ export class Session implements Timed, OutboxOwner {
     this.env.flusher.write(this.outbox, text)
   }
 
+  /** The command ends the session. */
+  refuse(kind: Command['kind'], disconnect: Disconnect): void {
+    this.#recount(kind, 'disconnect')
+    this.disconnect(disconnect)
+  }
+
   fail(id: number, kind: Command['kind'], error: ErrorCode): void {
-    // It was counted as taken when it came; what it became is known only now.
-    this.env.row[slots.commands[kind].ok]! -= 1
-    this.#count(kind, 'error')
+    this.#recount(kind, 'error')
     this.env.row[pick(slots.errors, error.code, slots.errors.other)]! += 1
     this.reply(errorReply(id, error))
   }
@@ -380,6 +381,12 @@ export class Session implements Timed, OutboxOwner {
   /** Sets the clock anew after something with a deadline has changed. */
   rescheduled(): void {
     this.env.wheel.schedule(this, this.#nextDeadlineMs())
+  }
+
+  /** It was counted as ok when it was taken; what it became is known only now. */
+  #recount(kind: Command['kind'], outcome: 'error' | 'disconnect'): void {
+    this.env.row[slots.commands[kind].ok]! -= 1
+    this.#count(kind, outcome)
   }
 
   #count(kind: Command['kind'] | 'unknown', outcome: 'ok' | 'error' | 'disconnect'): void {

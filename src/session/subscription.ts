@@ -24,5 +24,8 @@ export function createSubscription(
   channel: LocalChannel,
   fields: Pick<Subscription, 'modes' | 'serverSide' | 'channelInfo' | 'expireAt'>,
 ): Subscription {
-  return { subscriber: createSubscriber(outbox, channel), state: 'asking', waiting: undefined, ...fields }
+  // Field by field: the caller's record has more in it, which must not live as long as the subscription.
+  const { modes, serverSide, channelInfo, expireAt } = fields
+  const subscriber = createSubscriber(outbox, channel)
+  return { subscriber, modes, serverSide, channelInfo, state: 'asking', waiting: undefined, expireAt }
 }

@@ -2,15 +2,9 @@
 // Invariant: for each entry of `live.subscriptions` the registry counts one subscriber, until the home has answered
 // and the entry is gone; and a home that was asked to add a member is told when it leaves, in that order.
 
-import type { Override, ServerSubscription } from '../auth/claims.ts'
-import {
-  accessOfSubscriber,
-  decideSubscriptionModes,
-  maySubscribe,
-  type SubscriptionModes,
-} from '../auth/permissions.ts'
+import { maySubscribe } from '../auth/permissions.ts'
+import { assert } from '../base/assert.ts'
 import { wallMs } from '../base/clock.ts'
-import type { ResolvedChannel } from '../config/namespaces.ts'
 import { startDelivery } from '../fanout/audience.ts'
 import { pick, slots } from '../metrics/slots.ts'
 import {
@@ -35,35 +29,12 @@ import {
 } from '../protocol/replies.ts'
 import { askHome } from './ask-home.ts'
 import { isPast, ttlOf } from './expiry.ts'
+import { checkChannel, type Known, type Plan, planOf } from './plan.ts'
 import type { Session } from './session.ts'
 import type { Live } from './state.ts'
 import { createSubscription, type Subscription } from './subscription.ts'
 
-type Known = Extract<ResolvedChannel, { kind: 'known' }>
-
-/** A subscription that was granted and only has to be carried out. */
-export type Plan = Readonly<{
-  channel: string
-  known: Known
-  modes: SubscriptionModes
-  serverSide: boolean
-  channelInfo: string | undefined
-  /** Raw JSON for the client, from the token or the API. */
-  data: string | undefined
-  expireAt: number
-  recover: Readonly<{ epoch: string; offset: number }> | undefined
-}>
-
-export type PlanResult = { ok: true; plan: Plan } | { ok: false; error: ErrorCode }
 export type SubscribeOutcome = { ok: true; result: string } | { ok: false; error: ErrorCode }
-
-type Grant = Readonly<{
-  serverSide: boolean
-  channelInfo?: string | undefined
-  data?: string | undefined
-  override?: Override | undefined
-  expireAt?: number
-}>
 
 export function answerSubscribe(
   session: Session,
@@ -110,6 +81,9 @@ async function subscribeWithToken(
     )
   }
   if (isPast(expireAt)) return session.fail(id, 'subscribe', errors.tokenExpired)
+  // While the token was checked the server may have subscribed the session itself.
+  const still = checkChannel(session, live, channel)
+  if (!still.ok) return session.fail(id, 'subscribe', still.error)
   const grant = { serverSide: false, channelInfo: info, override, expireAt }
   carryOut(session, live, id, planOf(session, live, known, request, grant))
 }
@@ -120,72 +94,6 @@ function carryOut(session: Session, live: Live, id: number, plan: Plan): void {
     if (outcome.ok) session.reply(subscribeReply(id, outcome.result))
     else session.fail(id, 'subscribe', outcome.error)
   })
-}
-
-/** A subscription by the server's will: from the connection token or by the API. */
-export function planServerSide(
-  session: Session,
-  live: Live,
-  channel: string,
-  subscription: ServerSubscription & { expireAt?: number },
-  request: SubscribeRequest | undefined,
-): PlanResult {
-  const checked = checkChannel(session, live, channel)
-  if (!checked.ok) return checked
-  const { info: channelInfo, data, override, expireAt = 0 } = subscription
-  const grant = { serverSide: true, channelInfo, data, override, expireAt }
-  return {
-    ok: true,
-    plan: planOf(session, live, checked.known, request ?? { ...NO_REQUEST, channel }, grant),
-  }
-}
-
-const NO_REQUEST: Omit<SubscribeRequest, 'channel'> = {
-  token: '',
-  recover: false,
-  epoch: '',
-  offset: 0,
-  positioned: false,
-  recoverable: false,
-  joinLeave: false,
-}
-
-function checkChannel(
-  session: Session,
-  live: Live,
-  channel: string,
-): { ok: true; known: Known } | { ok: false; error: ErrorCode } {
-  if (live.subscriptions.has(channel)) return { ok: false, error: errors.alreadySubscribed }
-  const limit = session.env.config.client.channel_limit
-  if (live.subscriptions.size >= limit) {
-    return { ok: false, error: detailed(errors.limitExceeded, `${limit} channels a connection`) }
-  }
-  const resolved = session.env.namespaces.resolve(channel)
-  if (resolved.kind === 'bad') return { ok: false, error: detailed(errors.badRequest, resolved.why) }
-  if (resolved.kind === 'unknown') return { ok: false, error: errors.unknownChannel }
-  return { ok: true, known: resolved }
-}
-
-function planOf(session: Session, live: Live, known: Known, request: SubscribeRequest, grant: Grant): Plan {
-  const who = { user: live.identity.user, insecure: session.env.config.client.insecure }
-  const requested = {
-    positioned: request.positioned,
-    recoverable: request.recoverable,
-    join_leave: request.joinLeave,
-  }
-  const may = accessOfSubscriber(known.options, who)
-  const modes = decideSubscriptionModes(known.options, grant.override, requested, may)
-  const recovers = request.recover && modes.recoverable
-  return {
-    channel: request.channel,
-    known,
-    modes,
-    serverSide: grant.serverSide,
-    channelInfo: grant.channelInfo,
-    data: grant.data,
-    expireAt: grant.expireAt ?? 0,
-    recover: recovers ? { epoch: request.epoch, offset: request.offset } : undefined,
-  }
 }
 
 /**
@@ -200,10 +108,12 @@ export function subscribe(
 ): void {
   const { registry } = session.env
   const { channel, modes, recover } = plan
+  assert(!live.subscriptions.has(channel), 'a session has one subscription to a channel')
   const local = registry.join(channel, plan.known.options)
   if (local === undefined) return done({ ok: false, error: serverFull('the route table') })
   const subscription = createSubscription(session.outbox, local, plan)
-  live.subscriptions.set(channel, subscription)
+  // Under the name that all subscribers here share, not under the one that was read from this client's command.
+  live.subscriptions.set(local.name, subscription)
   const info = clientInfo(live.client, live.identity.userJson, live.identity.info, plan.channelInfo)
   const ask = {
     channel,
@@ -225,6 +135,8 @@ export function subscribe(
       live.subscriptions.delete(channel)
       registry.leave(local)
       subscription.state = 'ended'
+      // The home may have added the member before its answer failed on the way.
+      tellLeft(session, live, subscription)
       done(outcome)
       return runWaiting(subscription)
     }
@@ -301,7 +213,9 @@ export function answerSubRefresh(
   command: Extract<Command, { kind: 'sub_refresh' }>,
 ): void {
   const { id, channel, token } = command
-  if (token === '') return session.disconnect(because(disconnects.badRequest, 'sub_refresh needs a token'))
+  if (token === '') {
+    return session.refuse('sub_refresh', because(disconnects.badRequest, 'sub_refresh needs a token'))
+  }
   void session.hold(async () => {
     const result = await session.env.subscriptionTokens.verifySubscription(token, wallMs())
     if (session.state !== live) return
@@ -372,7 +286,8 @@ export function loseState(session: Session, live: Live, subscription: Subscripti
 export function dropExpired(session: Session, live: Live, nowMs: number): void {
   const graceMs = session.env.config.client.expired_sub_close_delay
   for (const subscription of [...live.subscriptions.values()]) {
-    if (subscription.expireAt === 0 || nowMs < subscription.expireAt * 1000 + graceMs) continue
+    if (subscription.state !== 'live' || subscription.expireAt === 0) continue
+    if (nowMs < subscription.expireAt * 1000 + graceMs) continue
     if (subscription.serverSide) return session.disconnect(disconnects.subscriptionExpired)
     unsubscribeByServer(session, live, subscription, unsubscribes.expired)
   }
@@ -383,8 +298,8 @@ export function endAll(session: Session, live: Live): void {
 }
 
 function endOne(session: Session, live: Live, subscription: Subscription): void {
-  const { registry, flusher, directory } = session.env
-  const { subscriber, modes, state } = subscription
+  const { registry, flusher } = session.env
+  const { subscriber, state } = subscription
   const { channel } = subscriber
   live.subscriptions.delete(channel.name)
   subscription.state = 'ended'
@@ -393,8 +308,13 @@ function endOne(session: Session, live: Live, subscription: Subscription): void 
     flusher.stop(subscriber)
     registry.leave(channel)
   }
-  if (modes.presence || modes.emitJoinLeave) {
-    const { presence, emitJoinLeave: emitsJoinLeave } = modes
-    directory.tell('leave', { channel: channel.name, client: live.client, presence, emitsJoinLeave })
-  }
+  tellLeft(session, live, subscription)
+}
+
+/** The home forgets the member, if it had one. */
+function tellLeft(session: Session, live: Live, { modes, subscriber }: Subscription): void {
+  if (!modes.presence && !modes.emitJoinLeave) return
+  const { presence, emitJoinLeave: emitsJoinLeave } = modes
+  const tell = { channel: subscriber.channel.name, client: live.client, presence, emitsJoinLeave }
+  session.env.directory.tell('leave', tell)
 }

@@ -39,6 +39,7 @@ export class LoopMeter {
     const delayMs = flushDelayMs(this.#smooth, this.#maxMs)
     this.#row[slots.eventLoopUtilization] = utilization
     this.#row[slots.eventLoopDelaySeconds] = Math.max(0, nowMs - this.#dueMs) / 1000
+    this.#row[slots.loopTurnSeconds] = nowMs / 1000
     this.#row[slots.flushDelaySeconds] = delayMs / 1000
     this.#dueMs = nowMs + SAMPLE_MS
     return delayMs

@@ -6,7 +6,7 @@ import { createServer } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { createSecureContext } from 'node:tls'
 import { checkTokenKeys } from '../auth/tokens.ts'
-import { wallMs } from '../base/clock.ts'
+import { monotonicMs, wallMs } from '../base/clock.ts'
 import { reasonOf, StartError } from '../base/errors.ts'
 import { createLog, type Log } from '../base/log.ts'
 import { readVersion } from '../base/version.ts'
@@ -55,7 +55,7 @@ export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
   const row = new Float64Array(slotCount)
   const supervisor = new Supervisor({ topology, acceptance: acceptor ?? NO_ACCEPTOR, row, log })
   let draining = false
-  const isReady = () => !draining && supervisor.allLive
+  const isReady = () => !draining && supervisor.allAccepting
   const internal = await startAll(acceptor, supervisor, () =>
     startInternal(topology, supervisor, row, isReady, log),
   )
@@ -198,7 +198,10 @@ function startInternal(
     prometheusEnabled: config.prometheus.enabled,
     scrape,
     scrapeContentType: contentType,
-    status: () => ({ alive: true, ready: isReady(), detail: { shards: supervisor.describe() } }),
+    status: () => {
+      const stuck = supervisor.stuck(monotonicMs())
+      return { alive: stuck.length === 0, ready: isReady(), detail: { shards: supervisor.describe(), stuck } }
+    },
     admin: adminOf(supervisor),
     adminKey: config.http_api.key,
     onError: error => log.error({ err: error }, 'an error in the internal server'),

@@ -32,8 +32,6 @@ const DRAIN_MS_PER_SESSION = 5
 /** After the last client was told, so long is waited for goodbyes that are under way. */
 const DRAIN_GRACE_MS = 1000
 
-export type Started = Readonly<{ descriptor: unknown; tcpPort: number; httpPort: number }>
-
 export class ShardCore {
   readonly log: Log
   readonly #topology: Topology
@@ -52,7 +50,7 @@ export class ShardCore {
   /** What the clients that are left are told at the end. */
   #goodbye: Disconnect = disconnects.shutdown
 
-  constructor({ topology, shard, peers }: ShardStart) {
+  constructor({ topology, shard }: ShardStart) {
     const { config, counters } = topology
     this.#topology = topology
     this.log = createLog(config.log.level, `shard ${shard}`)
@@ -76,6 +74,10 @@ export class ShardCore {
     const origins = {
       allowedOrigins: config.client.allowed_origins,
       loopbackOnly: topology.profile === 'development',
+      listedOnly:
+        config.client.insecure ||
+        config.client.allow_anonymous_connect_without_token ||
+        config.http_api.insecure,
     }
     this.#admission = new Admission({
       ...origins,
@@ -89,7 +91,6 @@ export class ShardCore {
     this.#meter = new LoopMeter(this.#row, config.flush_delay_max)
     const { directory } = this.#relay
     this.#links.open(
-      peers,
       (from, bytes, headStart, payloadStart, end) =>
         directory.receive(from, bytes, headStart, payloadStart, end),
       error => this.#onRingError(error),
@@ -115,21 +116,25 @@ export class ShardCore {
     return app
   }
 
-  /** Everything that accepts connections. */
-  async start(): Promise<Started> {
+  /** From here on the shard ticks, but takes no connections. Returns its name for the acceptor. */
+  start(): unknown {
     this.#every(SAMPLE_MS, () => this.#sample())
     this.#every(WHEEL_TICK_MS, () => this.#tick(monotonicMs()))
     this.#every(SWEEP_MS, () => this.#sweep(monotonicMs()))
+    return this.#app.getDescriptor()
+  }
+
+  /** Takes connections, now that the ways to the other shards are there. */
+  async accept(): Promise<void> {
     const { http_server: http, tcp } = this.#topology.config
     if (http.tls.enabled) {
       // The acceptor can't hand over TLS connections, so each shard listens itself.
       this.#listening = listen(this.#app, http.address, http.port, true)
       if (this.#listening === undefined) throw new StartError(`can't listen on ${http.address}:${http.port}`)
     }
-    const tcpPort = (await this.#tcp?.listen(tcp.address, tcp.port)) ?? 0
-    // Asked to end while it was starting: what came up after that has to go down as well.
+    await this.#tcp?.listen(tcp.address, tcp.port)
+    // Asked to end while it began to listen: what came up after that has to go down as well.
     if (this.#closed) this.close()
-    return { descriptor: this.#app.getDescriptor(), tcpPort, httpPort: this.#listening?.port ?? 0 }
   }
 
   #every(ms: number, work: () => void): void {
@@ -143,6 +148,8 @@ export class ShardCore {
   #sample(): void {
     this.#relay.env.flusher.delayMs = this.#meter.sample()
     this.#links.measure()
+    // Not needed as long as every bell arrives. One that is rung at a shard while it is replaced may not.
+    this.#links.drain()
   }
 
   #tick(nowMs: number): void {
@@ -187,9 +194,10 @@ export class ShardCore {
     this.#relay.directory.losePeer(shard)
   }
 
-  addPeer(end: PeerEnd): void {
-    this.#links.connect(end)
-    onHomeReplaced(this.#relay.env, end.peer)
+  /** All at once: a publication that one of them sends may have to go on to another. */
+  addPeers(ends: readonly PeerEnd[]): void {
+    for (const end of ends) this.#links.connect(end)
+    for (const end of ends) onHomeReplaced(this.#relay.env, end.peer)
     this.#links.drain()
   }
 

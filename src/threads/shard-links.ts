@@ -28,11 +28,9 @@ export class ShardLinks {
     this.mesh = new Mesh(shard, new Doorbell(topology.doorbells, shard))
   }
 
-  /** From now on frames are taken; `onError` gets what a frame's treatment throws. */
-  open(ends: readonly PeerEnd[], onFrame: OnFrame, onError: (error: unknown) => void): void {
+  /** Frames of peers that are connected from now on are taken; `onError` gets what a frame's treatment throws. */
+  open(onFrame: OnFrame, onError: (error: unknown) => void): void {
     this.#onFrame = guard(onFrame, onError)
-    for (const end of ends) this.connect(end)
-    this.drain()
   }
 
   connect(end: PeerEnd): void {
@@ -50,6 +48,8 @@ export class ShardLinks {
   disconnect(peer: number): void {
     this.mesh.drainPeer(peer, Number.POSITIVE_INFINITY, this.#onFrame)
     this.cut(peer)
+    // A bell that the lost peer rang may have gone with its port, and our flag says that we are awake.
+    this.drain()
   }
 
   /** Forgets a peer, with what may still be in its ring. */

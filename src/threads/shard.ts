@@ -33,9 +33,13 @@ main.on('message', (message: ToShard) => {
   switch (message.kind) {
     case 'lose':
       return core.losePeer(message.shard)
-    case 'peer':
-      // It was on its way when this shard failed: the peer is told to forget us again.
-      return quarantined ? message.end.port.close() : core.addPeer(message.end)
+    case 'peers':
+      // They were on their way when this shard failed: the peers are told to forget us again.
+      if (quarantined) for (const { port } of message.ends) port.close()
+      else core.addPeers(message.ends)
+      return
+    case 'accept':
+      return accept()
     case 'drain':
       return core.drain(message.overMs, () => tell({ kind: 'drained' }))
     case 'close':
@@ -49,14 +53,19 @@ main.on('message', (message: ToShard) => {
   }
 })
 
-core.start().then(
-  ({ descriptor, tcpPort, httpPort }) => {
-    // Main takes a quarantined shard for lost already and must not hand connections to it.
-    if (!quarantined) tell({ kind: 'ready', descriptor, tcpPort, httpPort })
-  },
-  error => {
-    tell({ kind: 'refused', message: reasonOf(error) })
-    core.close()
-    main.close()
-  },
-)
+function accept(): void {
+  if (quarantined) return
+  core.accept().then(
+    () => {
+      // Main takes a quarantined shard for lost already and must not hand connections to it.
+      if (!quarantined) tell({ kind: 'accepting' })
+    },
+    error => {
+      tell({ kind: 'refused', message: reasonOf(error) })
+      core.close()
+      main.close()
+    },
+  )
+}
+
+tell({ kind: 'ready', descriptor: core.start() })

@@ -33,13 +33,15 @@ export type PeerEnd = Readonly<{
   port: MessagePort
 }>
 
-export type ShardStart = Readonly<{ topology: Topology; shard: number; peers: readonly PeerEnd[] }>
+export type ShardStart = Readonly<{ topology: Topology; shard: number }>
 
 export type ToShard =
   /** The peer is lost: take what it sent, then forget it. */
   | Readonly<{ kind: 'lose'; shard: number }>
-  /** A new shard took the place of a lost one. */
-  | Readonly<{ kind: 'peer'; end: PeerEnd }>
+  /** The ways to other shards: to all of them for a new one, to a new one for the others. */
+  | Readonly<{ kind: 'peers'; ends: readonly PeerEnd[] }>
+  /** The ways are there: take connections. */
+  | Readonly<{ kind: 'accept' }>
   | Readonly<{ kind: 'drain'; overMs: number }>
   /** Close everything and end. */
   | Readonly<{ kind: 'close' }>
@@ -47,8 +49,9 @@ export type ToShard =
   | Readonly<{ kind: 'fail' }>
 
 export type FromShard =
-  /** `descriptor`: for the acceptor, where it hands connections over. */
-  | Readonly<{ kind: 'ready'; descriptor: unknown; tcpPort: number; httpPort: number }>
+  /** It is there, but takes no connections yet. `descriptor`: for the acceptor, where it hands them over. */
+  | Readonly<{ kind: 'ready'; descriptor: unknown }>
+  | Readonly<{ kind: 'accepting' }>
   | Readonly<{ kind: 'refused'; message: string }>
   | Readonly<{ kind: 'quarantined'; reason: string }>
   | Readonly<{ kind: 'drained' }>

@@ -70,6 +70,7 @@ beforeAll(async () => {
   const admission = new Admission({
     allowedOrigins: [],
     loopbackOnly: false,
+    listedOnly: false,
     connectionLimit: 0,
     connectionRateLimit: 0,
     rows: [row],

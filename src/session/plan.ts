@@ -1,0 +1,107 @@
+// What a session may subscribe to and how: from a request or the server's will to a plan. Pure but for reading the
+// session. Runs on the shard.
+
+import type { Override, ServerSubscription } from '../auth/claims.ts'
+import { accessOfSubscriber, decideSubscriptionModes, type SubscriptionModes } from '../auth/permissions.ts'
+import type { ResolvedChannel } from '../config/namespaces.ts'
+import { detailed, type ErrorCode, errors } from '../protocol/codes.ts'
+import type { SubscribeRequest } from '../protocol/commands.ts'
+import type { Session } from './session.ts'
+import type { Live } from './state.ts'
+
+export type Known = Extract<ResolvedChannel, { kind: 'known' }>
+
+/** A subscription that was granted and only has to be carried out. */
+export type Plan = Readonly<{
+  channel: string
+  known: Known
+  modes: SubscriptionModes
+  serverSide: boolean
+  channelInfo: string | undefined
+  /** Raw JSON for the client, from the token or the API. */
+  data: string | undefined
+  expireAt: number
+  recover: Readonly<{ epoch: string; offset: number }> | undefined
+}>
+
+export type PlanResult = { ok: true; plan: Plan } | { ok: false; error: ErrorCode }
+type Grant = Readonly<{
+  serverSide: boolean
+  channelInfo?: string | undefined
+  data?: string | undefined
+  override?: Override | undefined
+  expireAt?: number
+}>
+
+/** A subscription by the server's will: from the connection token or by the API. */
+export function planServerSide(
+  session: Session,
+  live: Live,
+  channel: string,
+  subscription: ServerSubscription & { expireAt?: number },
+  request: SubscribeRequest | undefined,
+): PlanResult {
+  const checked = checkChannel(session, live, channel)
+  if (!checked.ok) return checked
+  const { info: channelInfo, data, override, expireAt = 0 } = subscription
+  const grant = { serverSide: true, channelInfo, data, override, expireAt }
+  return {
+    ok: true,
+    plan: planOf(session, live, checked.known, request ?? { ...NO_REQUEST, channel }, grant),
+  }
+}
+
+const NO_REQUEST: Omit<SubscribeRequest, 'channel'> = {
+  token: '',
+  recover: false,
+  epoch: '',
+  offset: 0,
+  positioned: false,
+  recoverable: false,
+  joinLeave: false,
+}
+
+/** Whether the session may have one more subscription, and to this channel; not yet whether the user may. */
+export function checkChannel(
+  session: Session,
+  live: Live,
+  channel: string,
+): { ok: true; known: Known } | { ok: false; error: ErrorCode } {
+  if (live.subscriptions.has(channel)) return { ok: false, error: errors.alreadySubscribed }
+  const limit = session.env.config.client.channel_limit
+  if (live.subscriptions.size >= limit) {
+    return { ok: false, error: detailed(errors.limitExceeded, `${limit} channels a connection`) }
+  }
+  const resolved = session.env.namespaces.resolve(channel)
+  if (resolved.kind === 'bad') return { ok: false, error: detailed(errors.badRequest, resolved.why) }
+  if (resolved.kind === 'unknown') return { ok: false, error: errors.unknownChannel }
+  return { ok: true, known: resolved }
+}
+
+export function planOf(
+  session: Session,
+  live: Live,
+  known: Known,
+  request: SubscribeRequest,
+  grant: Grant,
+): Plan {
+  const who = { user: live.identity.user, insecure: session.env.config.client.insecure }
+  const requested = {
+    positioned: request.positioned,
+    recoverable: request.recoverable,
+    join_leave: request.joinLeave,
+  }
+  const may = accessOfSubscriber(known.options, who)
+  const modes = decideSubscriptionModes(known.options, grant.override, requested, may)
+  const recovers = request.recover && modes.recoverable
+  return {
+    channel: request.channel,
+    known,
+    modes,
+    serverSide: grant.serverSide,
+    channelInfo: grant.channelInfo,
+    data: grant.data,
+    expireAt: grant.expireAt ?? 0,
+    recover: recovers ? { epoch: request.epoch, offset: request.offset } : undefined,
+  }
+}
