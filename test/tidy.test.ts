@@ -131,12 +131,11 @@ describe('imports', () => {
   })
 
   test('make no cycles', () => {
-    // Types are erased, so a type-only import runs nothing and orders nothing. Two files of one folder may so know
-    // each other's shapes: a session and the steps that work on it. Between folders the layers forbid it anyway. An
-    // import() is a call like any other: the table of commands loads a command when it is asked for.
+    // Type imports count as well. An import() does not: it is a call like any other, as where the table of commands
+    // loads a command when it is asked for.
     const next = new Map(
       sources.map(source => {
-        const values = source.imports.filter(one => isRelative(one) && one.how === 'value')
+        const values = source.imports.filter(one => isRelative(one) && one.how !== 'call')
         return [source.path, values.map(one => targetOf(source, one))]
       }),
     )

@@ -12,7 +12,7 @@ import { slots } from '../metrics/slots.ts'
 import { because, type Disconnect, disconnects, reconnects } from '../protocol/codes.ts'
 import { type LineProblem, LineReader } from '../protocol/lines.ts'
 import { disconnectPush } from '../protocol/replies.ts'
-import type { SessionEnv } from '../session/env.ts'
+import type { SessionEnv } from '../session/port.ts'
 import { Session } from '../session/session.ts'
 import type { Admission, RefusalReason } from './admission.ts'
 

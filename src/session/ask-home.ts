@@ -5,11 +5,11 @@
 import type { ChannelAskKind } from '../channel/directory.ts'
 import type { Outcome } from '../channel/home.ts'
 import type { Answer, Ask } from '../protocol/envelope.ts'
-import type { Session } from './session.ts'
+import type { SessionPort } from './port.ts'
 
 /** Like Directory.ask; the outcome may come before this returns. */
 export function askHome<K extends ChannelAskKind>(
-  session: Session,
+  session: SessionPort,
   kind: K,
   ask: Ask<K>,
   size: 'small' | 'large',

@@ -7,7 +7,7 @@ import { FLOWING } from '../fanout/audience.ts'
 import { frameOf } from '../fanout/frame.ts'
 import { slots } from '../metrics/slots.ts'
 import { errors } from '../protocol/codes.ts'
-import type { Session } from './session.ts'
+import type { SessionPort } from './port.ts'
 import type { Live } from './state.ts'
 import type { Subscription } from './subscription.ts'
 import { loseState } from './subscriptions.ts'
@@ -16,11 +16,11 @@ import { loseState } from './subscriptions.ts'
 const RETRY_MS = 50
 
 export class CatchUp {
-  readonly #session: Session
+  readonly #session: SessionPort
   readonly #live: Live
   #asking = false
 
-  constructor(session: Session, live: Live) {
+  constructor(session: SessionPort, live: Live) {
     this.#session = session
     this.#live = live
   }

@@ -10,7 +10,7 @@ import type { Command, SubscribeRequest } from '../protocol/commands.ts'
 import { connectReply, errorReply, refreshReply } from '../protocol/replies.ts'
 import { isPast, ttlOf } from './expiry.ts'
 import { planServerSide } from './plan.ts'
-import type { Session } from './session.ts'
+import type { SessionPort } from './port.ts'
 import type { Identity, Live } from './state.ts'
 import { subscribe } from './subscriptions.ts'
 
@@ -26,7 +26,7 @@ type Grant = Readonly<{
 
 const ANONYMOUS: Grant = { user: '', info: undefined, expireAt: 0, channels: new Map() }
 
-export function answerConnect(session: Session, command: Connect): void {
+export function answerConnect(session: SessionPort, command: Connect): void {
   const { client } = session.env.config
   if (command.token !== '') {
     void session.hold(() => connectWithToken(session, command))
@@ -37,7 +37,7 @@ export function answerConnect(session: Session, command: Connect): void {
   }
 }
 
-async function connectWithToken(session: Session, command: Connect): Promise<void> {
+async function connectWithToken(session: SessionPort, command: Connect): Promise<void> {
   const result = await session.env.connectionTokens.verifyConnection(command.token, wallMs())
   if (session.state.kind !== 'opening') return
   switch (result.kind) {
@@ -65,7 +65,7 @@ async function connectWithToken(session: Session, command: Connect): Promise<voi
 }
 
 /** Makes the session live. Undefined: it was refused, and has its answer. */
-function enter(session: Session, command: Connect, grant: Grant): Live | undefined {
+function enter(session: SessionPort, command: Connect, grant: Grant): Live | undefined {
   const { config, sessions } = session.env
   const admission = sessions.admit(session, grant.user, config.client.user_connection_limit)
   if (admission === 'user_limit') {
@@ -103,13 +103,13 @@ function flat(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1')
 }
 
-function establish(session: Session, command: Connect, grant: Grant): void {
+function establish(session: SessionPort, command: Connect, grant: Grant): void {
   const live = enter(session, command, grant)
   if (live !== undefined) session.reply(replyOf(session, live, command.id, []))
 }
 
 /** With server-side subscriptions: nothing of them may go out before the reply to `connect`. */
-async function establishWith(session: Session, command: Connect, grant: Grant): Promise<void> {
+async function establishWith(session: SessionPort, command: Connect, grant: Grant): Promise<void> {
   if (grant.channels.size === 0) return establish(session, command, grant)
   const live = enter(session, command, grant)
   if (live === undefined) return
@@ -143,7 +143,7 @@ async function establishWith(session: Session, command: Connect, grant: Grant): 
 type AtConnect = { ok: true; channelJson: string; result: string } | { ok: false; error: ErrorCode }
 
 function subscribeAtConnect(
-  session: Session,
+  session: SessionPort,
   live: Live,
   channel: string,
   subscription: ServerSubscription,
@@ -161,7 +161,7 @@ function subscribeAtConnect(
 }
 
 function replyOf(
-  session: Session,
+  session: SessionPort,
   live: Live,
   id: number,
   subs: ReadonlyArray<readonly [channelJson: string, result: string]>,
@@ -178,7 +178,7 @@ function replyOf(
   })
 }
 
-export function answerRefresh(session: Session, live: Live, command: Refresh): void {
+export function answerRefresh(session: SessionPort, live: Live, command: Refresh): void {
   if (command.token === '')
     return session.refuse('refresh', because(disconnects.badRequest, 'refresh needs a token'))
   void session.hold(async () => {

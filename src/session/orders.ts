@@ -8,7 +8,7 @@ import type { SubscribeRequest } from '../protocol/commands.ts'
 import { messagePush, refreshPush } from '../protocol/replies.ts'
 import { isPast, ttlOf } from './expiry.ts'
 import { planServerSide } from './plan.ts'
-import type { Session } from './session.ts'
+import type { SessionPort } from './port.ts'
 import type { Sessions } from './sessions.ts'
 import type { Live } from './state.ts'
 import { subscribeByServer, unsubscribeByServer } from './subscriptions.ts'
@@ -35,8 +35,12 @@ export type Order = Whom &
 
 export type OrderOutcome = { ok: true; sessions: number } | { ok: false; error: ErrorCode }
 
-export function carryOutOrder(sessions: Sessions, order: Order, done: (outcome: OrderOutcome) => void): void {
-  const targets: [Session, Live][] = []
+export function carryOutOrder(
+  sessions: Sessions<SessionPort>,
+  order: Order,
+  done: (outcome: OrderOutcome) => void,
+): void {
+  const targets: [SessionPort, Live][] = []
   for (const session of sessions.ofUser(order.user)) {
     const { state } = session
     if (state.kind !== 'live') continue
@@ -49,7 +53,7 @@ export function carryOutOrder(sessions: Sessions, order: Order, done: (outcome: 
   subscribeAll(targets, order, done)
 }
 
-function carryOut(session: Session, live: Live, order: Exclude<Order, { kind: 'subscribe' }>): void {
+function carryOut(session: SessionPort, live: Live, order: Exclude<Order, { kind: 'subscribe' }>): void {
   switch (order.kind) {
     case 'disconnect':
       if (!order.keep.includes(live.client)) session.disconnect({ code: order.code, reason: order.reason })
@@ -72,7 +76,7 @@ function carryOut(session: Session, live: Live, order: Exclude<Order, { kind: 's
   }
 }
 
-function refresh(session: Session, live: Live, order: Extract<Order, { kind: 'refresh' }>): void {
+function refresh(session: SessionPort, live: Live, order: Extract<Order, { kind: 'refresh' }>): void {
   if (order.expired || isPast(order.expireAt)) return session.disconnect(disconnects.expired)
   if (order.info !== undefined) live.identity = { ...live.identity, info: order.info }
   live.expireAt = order.expireAt
@@ -82,7 +86,7 @@ function refresh(session: Session, live: Live, order: Extract<Order, { kind: 're
 
 /** Answers when the last of them has its position; the first error counts, except that one was there already. */
 function subscribeAll(
-  targets: readonly [Session, Live][],
+  targets: readonly [SessionPort, Live][],
   order: Extract<Order, { kind: 'subscribe' }>,
   done: (outcome: OrderOutcome) => void,
 ): void {

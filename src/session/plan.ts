@@ -6,7 +6,7 @@ import { accessOfSubscriber, decideSubscriptionModes, type SubscriptionModes } f
 import type { ResolvedChannel } from '../config/namespaces.ts'
 import { detailed, type ErrorCode, errors } from '../protocol/codes.ts'
 import type { SubscribeRequest } from '../protocol/commands.ts'
-import type { Session } from './session.ts'
+import type { SessionPort } from './port.ts'
 import type { Live } from './state.ts'
 
 export type Known = Extract<ResolvedChannel, { kind: 'known' }>
@@ -35,7 +35,7 @@ type Grant = Readonly<{
 
 /** A subscription by the server's will: from the connection token or by the API. */
 export function planServerSide(
-  session: Session,
+  session: SessionPort,
   live: Live,
   channel: string,
   subscription: ServerSubscription & { expireAt?: number },
@@ -63,7 +63,7 @@ const NO_REQUEST: Omit<SubscribeRequest, 'channel'> = {
 
 /** Whether the session may have one more subscription, and to this channel; not yet whether the user may. */
 export function checkChannel(
-  session: Session,
+  session: SessionPort,
   live: Live,
   channel: string,
 ): { ok: true; known: Known } | { ok: false; error: ErrorCode } {
@@ -79,7 +79,7 @@ export function checkChannel(
 }
 
 export function planOf(
-  session: Session,
+  session: SessionPort,
   live: Live,
   known: Known,
   request: SubscribeRequest,

@@ -1,7 +1,7 @@
 // A shard was lost and replaced: what its channels meant to the sessions here. Runs on every other shard.
 
 import { clientInfo } from '../protocol/replies.ts'
-import type { SessionEnv } from './env.ts'
+import type { SessionEnv } from './port.ts'
 import { loseState } from './subscriptions.ts'
 
 /**

@@ -14,13 +14,13 @@ import {
   resultReply,
 } from '../protocol/replies.ts'
 import { askHome } from './ask-home.ts'
-import type { Session } from './session.ts'
+import type { SessionPort } from './port.ts'
 import type { Live } from './state.ts'
 
 type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
 type Known = Extract<ResolvedChannel, { kind: 'known' }>
 
-export function answerPublish(session: Session, live: Live, command: Of<'publish'>): void {
+export function answerPublish(session: SessionPort, live: Live, command: Of<'publish'>): void {
   const { id, channel, data } = command
   const found = find(session, live, channel)
   if (!found.ok) return session.fail(id, 'publish', found.error)
@@ -37,7 +37,7 @@ export function answerPublish(session: Session, live: Live, command: Of<'publish
   })
 }
 
-export function answerHistory(session: Session, live: Live, command: Of<'history'>): void {
+export function answerHistory(session: SessionPort, live: Live, command: Of<'history'>): void {
   const { id, channel, limit, since, reverse } = command
   const found = find(session, live, channel)
   if (!found.ok) return session.fail(id, 'history', found.error)
@@ -60,7 +60,7 @@ export function answerHistory(session: Session, live: Live, command: Of<'history
   })
 }
 
-export function answerPresence(session: Session, live: Live, command: Of<'presence'>): void {
+export function answerPresence(session: SessionPort, live: Live, command: Of<'presence'>): void {
   const { id, channel } = command
   const refusal = presenceRefusal(session, live, channel)
   if (refusal !== undefined) return session.fail(id, 'presence', refusal)
@@ -71,7 +71,7 @@ export function answerPresence(session: Session, live: Live, command: Of<'presen
   })
 }
 
-export function answerPresenceStats(session: Session, live: Live, command: Of<'presence_stats'>): void {
+export function answerPresenceStats(session: SessionPort, live: Live, command: Of<'presence_stats'>): void {
   const { id, channel } = command
   const refusal = presenceRefusal(session, live, channel)
   if (refusal !== undefined) return session.fail(id, 'presence_stats', refusal)
@@ -83,7 +83,7 @@ export function answerPresenceStats(session: Session, live: Live, command: Of<'p
   })
 }
 
-export function answerRpc(session: Session, live: Live, command: Of<'rpc'>): void {
+export function answerRpc(session: SessionPort, live: Live, command: Of<'rpc'>): void {
   const { id, method, data } = command
   const call = session.env.rpc.get(method)
   if (call === undefined) return session.fail(id, 'rpc', detailed(errors.methodNotFound, `"${method}"`))
@@ -97,7 +97,7 @@ export function answerRpc(session: Session, live: Live, command: Of<'rpc'>): voi
 type Who = { user: string; subscribed: boolean; insecure: boolean }
 
 function find(
-  session: Session,
+  session: SessionPort,
   live: Live,
   channel: string,
 ): { ok: true; known: Known; who: Who } | { ok: false; error: ErrorCode } {
@@ -109,7 +109,7 @@ function find(
   return { ok: true, known, who: { user: live.identity.user, subscribed, insecure: config.client.insecure } }
 }
 
-function presenceRefusal(session: Session, live: Live, channel: string): ErrorCode | undefined {
+function presenceRefusal(session: SessionPort, live: Live, channel: string): ErrorCode | undefined {
   const found = find(session, live, channel)
   return found.ok ? refusalOf(mayReadPresence(found.known.options, found.who)) : found.error
 }

@@ -5,7 +5,7 @@
 import { unreachable } from '../base/assert.ts'
 import { monotonicMs, wallMs } from '../base/clock.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
-import { NOT_TIMED, type Timed } from '../base/wheel.ts'
+import { NOT_TIMED } from '../base/wheel.ts'
 import { BAD_COMMANDS_MAX } from '../config/limits.ts'
 import { Outbox, type OutboxOwner } from '../fanout/outbox.ts'
 import type { Wire } from '../fanout/wire.ts'
@@ -17,7 +17,7 @@ import { CatchUp } from './catch-up.ts'
 import { CommandQueue } from './command-queue.ts'
 import { answerConnect, answerRefresh } from './connect.ts'
 import { nextDeadlineMs } from './deadlines.ts'
-import type { SessionEnv } from './env.ts'
+import type { SessionEnv, SessionPort } from './port.ts'
 import { answerHistory, answerPresence, answerPresenceStats, answerPublish, answerRpc } from './requests.ts'
 import type { Live, SessionState } from './state.ts'
 import { answerSubRefresh, answerSubscribe, answerUnsubscribe, dropExpired, endAll } from './subscriptions.ts'
@@ -26,7 +26,7 @@ import { answerSubRefresh, answerSubscribe, answerUnsubscribe, dropExpired, endA
 const CLOSING_MS = 5000
 const CLOSED: SessionState = { kind: 'closed' }
 
-export class Session implements Timed, OutboxOwner {
+export class Session implements SessionPort, OutboxOwner {
   readonly env: SessionEnv
   readonly outbox: Outbox
   wheelTick = NOT_TIMED

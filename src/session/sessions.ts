@@ -4,18 +4,17 @@
 import { assert } from '../base/assert.ts'
 import { slots } from '../metrics/slots.ts'
 import { type CountTable, NONE, PIN_HOLDER } from '../shared/count-table.ts'
-import type { Session } from './session.ts'
 
-type UserEntry = { readonly node: number; readonly sessions: Set<Session> }
+type UserEntry<S> = { readonly node: number; readonly sessions: Set<S> }
 
 export type Admission = 'admitted' | 'user_limit' | 'table_full'
 
-export class Sessions {
+export class Sessions<S> {
   readonly #shard: number
   readonly #presence: CountTable
   readonly #row: Float64Array
-  readonly #all = new Set<Session>()
-  readonly #users = new Map<string, UserEntry>()
+  readonly #all = new Set<S>()
+  readonly #users = new Map<string, UserEntry<S>>()
 
   constructor(shard: number, presence: CountTable, row: Float64Array) {
     this.#shard = shard
@@ -24,20 +23,20 @@ export class Sessions {
   }
 
   /** All sessions, those that are still opening included. */
-  get all(): ReadonlySet<Session> {
+  get all(): ReadonlySet<S> {
     return this.#all
   }
 
-  open(session: Session): void {
+  open(session: S): void {
     this.#all.add(session)
   }
 
-  close(session: Session): void {
+  close(session: S): void {
     this.#all.delete(session)
   }
 
   /** Counts a session that has authenticated; the anonymous user '' is not counted. `limit` 0: none. */
-  admit(session: Session, user: string, limit: number): Admission {
+  admit(session: S, user: string, limit: number): Admission {
     if (user !== '') {
       const entry = this.#users.get(user) ?? this.#newEntry(user)
       if (entry === undefined) {
@@ -57,7 +56,7 @@ export class Sessions {
   }
 
   /** The session that was admitted has ended. */
-  dismiss(session: Session, user: string): void {
+  dismiss(session: S, user: string): void {
     this.#row[slots.sessions]! -= 1
     if (user === '') return
     const entry = this.#users.get(user)
@@ -65,19 +64,19 @@ export class Sessions {
     this.#leaveUser(session, user, entry)
   }
 
-  ofUser(user: string): Iterable<Session> {
+  ofUser(user: string): Iterable<S> {
     return this.#users.get(user)?.sessions ?? []
   }
 
-  #newEntry(user: string): UserEntry | undefined {
+  #newEntry(user: string): UserEntry<S> | undefined {
     const node = this.#presence.acquire(user, this.#shard, PIN_HOLDER)
     if (node === NONE) return undefined
-    const entry = { node, sessions: new Set<Session>() }
+    const entry = { node, sessions: new Set<S>() }
     this.#users.set(user, entry)
     return entry
   }
 
-  #leaveUser(session: Session, user: string, entry: UserEntry): void {
+  #leaveUser(session: S, user: string, entry: UserEntry<S>): void {
     entry.sessions.delete(session)
     this.#presence.add(entry.node, this.#shard, -1)
     if (entry.sessions.size > 0) return

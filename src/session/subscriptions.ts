@@ -30,14 +30,14 @@ import {
 import { askHome } from './ask-home.ts'
 import { isPast, ttlOf } from './expiry.ts'
 import { checkChannel, type Known, type Plan, planOf } from './plan.ts'
-import type { Session } from './session.ts'
+import type { SessionPort } from './port.ts'
 import type { Live } from './state.ts'
 import { createSubscription, type Subscription } from './subscription.ts'
 
 export type SubscribeOutcome = { ok: true; result: string } | { ok: false; error: ErrorCode }
 
 export function answerSubscribe(
-  session: Session,
+  session: SessionPort,
   live: Live,
   command: Extract<Command, { kind: 'subscribe' }>,
 ): void {
@@ -56,7 +56,7 @@ export function answerSubscribe(
 }
 
 async function subscribeWithToken(
-  session: Session,
+  session: SessionPort,
   live: Live,
   id: number,
   request: SubscribeRequest,
@@ -88,7 +88,7 @@ async function subscribeWithToken(
   carryOut(session, live, id, planOf(session, live, known, request, grant))
 }
 
-function carryOut(session: Session, live: Live, id: number, plan: Plan): void {
+function carryOut(session: SessionPort, live: Live, id: number, plan: Plan): void {
   subscribe(session, live, plan, outcome => {
     if (session.state !== live) return
     if (outcome.ok) session.reply(subscribeReply(id, outcome.result))
@@ -101,7 +101,7 @@ function carryOut(session: Session, live: Live, id: number, plan: Plan): void {
  * ended (then the outcome means nothing).
  */
 export function subscribe(
-  session: Session,
+  session: SessionPort,
   live: Live,
   plan: Plan,
   done: (outcome: SubscribeOutcome) => void,
@@ -180,7 +180,7 @@ function resultOf(
 }
 
 export function answerUnsubscribe(
-  session: Session,
+  session: SessionPort,
   live: Live,
   command: Extract<Command, { kind: 'unsubscribe' }>,
 ): void {
@@ -196,7 +196,7 @@ export function answerUnsubscribe(
   leave(session, live, command)
 }
 
-function leave(session: Session, live: Live, command: Extract<Command, { kind: 'unsubscribe' }>): void {
+function leave(session: SessionPort, live: Live, command: Extract<Command, { kind: 'unsubscribe' }>): void {
   const subscription = live.subscriptions.get(command.channel)
   if (subscription !== undefined) endOne(session, live, subscription)
   session.reply(emptyReply(command.id, 'unsubscribe'))
@@ -208,7 +208,7 @@ function wait(subscription: Subscription, step: () => void): void {
 }
 
 export function answerSubRefresh(
-  session: Session,
+  session: SessionPort,
   live: Live,
   command: Extract<Command, { kind: 'sub_refresh' }>,
 ): void {
@@ -245,7 +245,7 @@ export function answerSubRefresh(
 
 /** Subscribes a live session by the server's will and tells it. `done` gets undefined when it is carried out. */
 export function subscribeByServer(
-  session: Session,
+  session: SessionPort,
   live: Live,
   plan: Plan,
   done: (error: ErrorCode | undefined) => void,
@@ -261,7 +261,7 @@ export function subscribeByServer(
 
 /** Ends a subscription by the server's will and tells the client. */
 export function unsubscribeByServer(
-  session: Session,
+  session: SessionPort,
   live: Live,
   subscription: Subscription,
   unsubscribe: Unsubscribe,
@@ -277,13 +277,13 @@ export function unsubscribeByServer(
 }
 
 /** The stream can't be continued: the client subscribes again and learns `recovered: false`. */
-export function loseState(session: Session, live: Live, subscription: Subscription): void {
+export function loseState(session: SessionPort, live: Live, subscription: Subscription): void {
   // An SDK does not subscribe again to what the server subscribed it to; only a new connection brings that back.
   if (subscription.serverSide) session.disconnect(disconnects.insufficientState)
   else unsubscribeByServer(session, live, subscription, unsubscribes.insufficientState)
 }
 
-export function dropExpired(session: Session, live: Live, nowMs: number): void {
+export function dropExpired(session: SessionPort, live: Live, nowMs: number): void {
   const graceMs = session.env.config.client.expired_sub_close_delay
   for (const subscription of [...live.subscriptions.values()]) {
     if (subscription.state !== 'live' || subscription.expireAt === 0) continue
@@ -293,11 +293,11 @@ export function dropExpired(session: Session, live: Live, nowMs: number): void {
   }
 }
 
-export function endAll(session: Session, live: Live): void {
+export function endAll(session: SessionPort, live: Live): void {
   for (const subscription of [...live.subscriptions.values()]) endOne(session, live, subscription)
 }
 
-function endOne(session: Session, live: Live, subscription: Subscription): void {
+function endOne(session: SessionPort, live: Live, subscription: Subscription): void {
   const { registry, flusher } = session.env
   const { subscriber, state } = subscription
   const { channel } = subscriber
@@ -312,7 +312,7 @@ function endOne(session: Session, live: Live, subscription: Subscription): void 
 }
 
 /** The home forgets the member, if it had one. */
-function tellLeft(session: Session, live: Live, { modes, subscriber }: Subscription): void {
+function tellLeft(session: SessionPort, live: Live, { modes, subscriber }: Subscription): void {
   if (!modes.presence && !modes.emitJoinLeave) return
   const { presence, emitJoinLeave: emitsJoinLeave } = modes
   const tell = { channel: subscriber.channel.name, client: live.client, presence, emitsJoinLeave }

@@ -14,8 +14,8 @@ import { createApi } from '../http/api/api.ts'
 import { attachRoutes } from '../http/routes.ts'
 import { resetGauges, slots } from '../metrics/slots.ts'
 import { type Disconnect, disconnects } from '../protocol/codes.ts'
+import type { SessionPort } from '../session/port.ts'
 import { onHomeReplaced } from '../session/replaced-home.ts'
-import type { Session } from '../session/session.ts'
 import { rowOf } from '../shared/counters.ts'
 import { LoopMeter, SAMPLE_MS } from './loop-meter.ts'
 import { ShardLinks } from './shard-links.ts'
@@ -38,7 +38,7 @@ export class ShardCore {
   readonly #row: Float64Array
   readonly #links: ShardLinks
   readonly #relay: ShardRelay
-  readonly #wheel: Wheel<Session>
+  readonly #wheel: Wheel<SessionPort>
   readonly #admission: Admission
   readonly #app: UwsApp
   readonly #tcp: TcpEdge | undefined
@@ -168,7 +168,7 @@ export class ShardCore {
     this.#row[slots.outboxBytes] = waitingBytes
   }
 
-  #onDue(session: Session): void {
+  #onDue(session: SessionPort): void {
     try {
       session.onDue()
     } catch (error) {

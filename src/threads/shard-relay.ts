@@ -11,10 +11,9 @@ import { createNamespaces } from '../config/namespaces.ts'
 import { BatchMemory } from '../fanout/batch-memory.ts'
 import { Flusher } from '../fanout/flusher.ts'
 import { Registry } from '../fanout/registry.ts'
-import type { SessionEnv } from '../session/env.ts'
 import { carryOutOrder, type Order } from '../session/orders.ts'
+import type { SessionEnv, SessionPort } from '../session/port.ts'
 import { builtInMethods } from '../session/rpc.ts'
-import type { Session } from '../session/session.ts'
 import { Sessions } from '../session/sessions.ts'
 import { CountTable } from '../shared/count-table.ts'
 import { hashInto } from '../shared/hash.ts'
@@ -34,7 +33,7 @@ export function createShardRelay(options: {
   shard: number
   row: Float64Array
   mesh: Mesh
-  wheel: Wheel<Session>
+  wheel: Wheel<SessionPort>
   onError: SessionEnv['onError']
 }): ShardRelay {
   const { topology, shard, row, mesh, wheel, onError } = options
@@ -45,7 +44,7 @@ export function createShardRelay(options: {
   const homeOf = createHomeOf(hashKey, shards)
   const flusher = new Flusher(row, { schedule: scheduleFlush }, new BatchMemory())
   const registry = new Registry(shard, routes, row, homeOf)
-  const sessions = new Sessions(shard, presence, row)
+  const sessions = new Sessions<SessionPort>(shard, presence, row)
   const local = localSideOf(registry, flusher, sessions)
   const home = new Home({
     shard,
@@ -81,7 +80,7 @@ export function createShardRelay(options: {
 }
 
 /** What homes, here and elsewhere, send to this shard's own connections. */
-function localSideOf(registry: Registry, flusher: Flusher, sessions: Sessions): LocalSide {
+function localSideOf(registry: Registry, flusher: Flusher, sessions: Sessions<SessionPort>): LocalSide {
   return {
     deliver(name, line, offset, acceptedUs) {
       const channel = registry.find(name)

@@ -10,7 +10,7 @@ import { TcpEdge } from '../../src/edge/tcp.ts'
 import { createApp, type Listening, listen, type UwsApp } from '../../src/edge/uws.ts'
 import { attachWebSocket } from '../../src/edge/websocket.ts'
 import { slots } from '../../src/metrics/slots.ts'
-import type { Session } from '../../src/session/session.ts'
+import type { SessionPort } from '../../src/session/port.ts'
 import { rowOf } from '../../src/shared/counters.ts'
 import { Doorbell } from '../../src/shared/doorbell.ts'
 import { Mesh } from '../../src/shared/mesh.ts'
@@ -55,7 +55,7 @@ beforeAll(async () => {
     shard: 0,
     row,
     mesh: new Mesh(0, new Doorbell(topology.doorbells, 0)),
-    wheel: new Wheel<Session>({ tickMs: 100, nowMs: monotonicMs(), onDue: session => session.onDue() }),
+    wheel: new Wheel<SessionPort>({ tickMs: 100, nowMs: monotonicMs(), onDue: session => session.onDue() }),
     onError: (_place, error) => errors.push(error),
   })
   const rpc = new Map([
