@@ -37,8 +37,3 @@ function nameAndRest(argv: readonly string[]): { name: string; rest: readonly st
     ? { name: 'serve', rest: argv }
     : { name: first, rest: others }
 }
-
-/** For commands that take nothing. */
-export function refuseArguments(name: string, argv: readonly string[]): void {
-  if (argv.length > 0) throw new ConfigError(`${name} takes no arguments, got ${JSON.stringify(argv[0])}`)
-}

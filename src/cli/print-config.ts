@@ -3,7 +3,7 @@
 
 import { ANY_TEXT, type Notes, notesOf, type OptionNotes, type SectionListNotes } from '../config/option.ts'
 import { root } from '../config/tree.ts'
-import { refuseArguments } from './command.ts'
+import { refuseArguments } from './arguments.ts'
 
 export async function printConfig(argv: readonly string[], print: (text: string) => void): Promise<number> {
   refuseArguments('print-config', argv)
