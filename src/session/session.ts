@@ -247,8 +247,9 @@ export class Session implements SessionPort, OutboxOwner {
   disconnect(disconnect: Disconnect): void {
     if (!this.isOpen) return
     this.#end(disconnect.code)
-    this.env.flusher.finish(this.outbox)
+    // From here on nothing that the last flush brings (a full socket, say) is this session's business any more.
     this.state = { kind: 'closing', untilMs: monotonicMs() + CLOSING_MS }
+    this.env.flusher.finish(this.outbox)
     this.env.wheel.schedule(this, this.state.untilMs)
     this.outbox.wire.end(disconnect)
   }
@@ -283,6 +284,7 @@ export class Session implements SessionPort, OutboxOwner {
   }
 
   onLagging(): void {
+    if (!this.isOpen) return
     this.env.row[slots.laggingConnections]! += 1
     this.env.wheel.schedule(this, this.#nextDeadlineMs())
   }
