@@ -212,7 +212,8 @@ export class Directory {
     }
     // Full, that is a peer that has been stuck for long: it learns at least that there is no answer.
     if (!link.send(encoded.head, encoded.payload)) {
-      link.sendAnswer(encodeFailure(seq, errors.tooManyRequests).head)
+      // Not "too many requests": it was carried out, and must not be taken for something to try again at once.
+      link.sendAnswer(encodeFailure(seq, errors.internal).head)
     }
   }
 

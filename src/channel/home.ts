@@ -19,6 +19,7 @@ import { HistoryMemory } from './history-memory.ts'
 import { IdempotencyCache } from './idempotency.ts'
 import { Members } from './members.ts'
 import type { Outlet } from './outlet.ts'
+import { publicationsOf } from './push-lines.ts'
 
 export type HomeOptions = Readonly<{
   shard: number
@@ -50,7 +51,8 @@ export type Outcome<T> = { ok: true; value: T } | { ok: false; error: ErrorCode 
 const SWEEP_CHANNELS_MAX = 10_000
 /** A subscriber of a quiet channel that lost its connection is back within this, and finds the same epoch. */
 const UNPUBLISHED_KEEP_MS = 60_000
-/** Looking for room costs as much as a sweep; a flood into a full table must not do it for each command. */
+/** From this share on the route table counts as crowded. */
+const CROWDED_FROM = 0.9
 const MAKE_ROOM_PAUSE_MS = 100
 /** A history reply or recovery is cut to so much text: it has to fit in one record of a ring and one frame. */
 const REPLY_BYTES_MAX = 512 << 10
@@ -146,7 +148,7 @@ export class Home {
     const texts = window.read(decision.first, decision.count, this.#replyBytesMax)
     // More bytes than one reply carries count as lost too: half a replay would be a hidden gap.
     if (texts.length < decision.count) return answer
-    return { ...answer, recovered: true, publications: publicationsOf(channel, texts) }
+    return { ...answer, recovered: true, publications: publicationsOf(channel.nameJson, texts) }
   }
 
   restore(tell: Tells['restore'], shard: number): void {
@@ -204,7 +206,7 @@ export class Home {
     const texts = ask.reverse
       ? window.readReverse(page.first, page.count, this.#replyBytesMax)
       : window.read(page.first, page.count, this.#replyBytesMax)
-    const publications = publicationsOf(channel, texts)
+    const publications = publicationsOf(channel.nameJson, texts)
     return { ok: true, value: { epoch: channel.epoch, offset: window.topOffset, publications } }
   }
 
@@ -250,6 +252,24 @@ export class Home {
   /** Bounded work, once a second: history ages out, and channels that nobody needs give their slots back. */
   sweep(nowMs: number): void {
     this.#idempotency.expire(nowMs)
+    this.#ageSome(nowMs)
+    this.#options.row[slots.channels] = this.#channels.size
+  }
+
+  /**
+   * The route table is full: channels at home here that are only remembered give their places back. Once in a while
+   * only, for it costs as much as a sweep and a flood may ask for it again and again.
+   */
+  makeRoom(): void {
+    const nowMs = monotonicMs()
+    if (nowMs < this.#makeRoomFromMs) return
+    this.#makeRoomFromMs = nowMs + MAKE_ROOM_PAUSE_MS
+    this.#ageSome(nowMs)
+  }
+
+  #ageSome(nowMs: number): void {
+    const { routes } = this.#options
+    const crowded = routes.used() >= routes.capacity * CROWDED_FROM
     this.#sweep ??= this.#channels.values()
     for (let looked = 0; looked < SWEEP_CHANNELS_MAX; looked++) {
       const next = this.#sweep.next()
@@ -257,19 +277,20 @@ export class Home {
         this.#sweep = undefined
         break
       }
-      this.#age(next.value, nowMs)
+      this.#age(next.value, nowMs, crowded)
     }
-    this.#options.row[slots.channels] = this.#channels.size
   }
 
-  #age(channel: Channel, nowMs: number): void {
+  #age(channel: Channel, nowMs: number, crowded: boolean): void {
     const { window } = channel
     if (window !== undefined) this.#memory.expire(window, nowMs)
     if (this.#options.routes.total(channel.route) > 0 || (channel.members?.size ?? 0) > 0) {
       channel.usedMs = nowMs
       return
     }
-    if (nowMs - channel.usedMs >= this.#keepMs(window)) this.#close(channel)
+    // Where room is wanted, what has no publications left goes first; who comes back with a position is told.
+    const keepMs = crowded && (window?.count ?? 0) === 0 ? 0 : this.#keepMs(window)
+    if (nowMs - channel.usedMs >= keepMs) this.#close(channel)
   }
 
   /**
@@ -278,7 +299,8 @@ export class Home {
    */
   #keepMs(window: Window | undefined): number {
     if (window === undefined) return 0
-    return window.topOffset === 0 ? UNPUBLISHED_KEEP_MS : this.#options.historyMetaTtlMs
+    const { historyMetaTtlMs } = this.#options
+    return window.topOffset === 0 ? Math.min(UNPUBLISHED_KEEP_MS, historyMetaTtlMs) : historyMetaTtlMs
   }
 
   #openFor(name: string): Outcome<Channel> {
@@ -315,21 +337,8 @@ export class Home {
     const { routes, shard } = this.#options
     const route = routes.acquire(name, shard, PIN_HOME)
     if (route !== NONE) return route
-    const nowMs = monotonicMs()
-    if (nowMs < this.#makeRoomFromMs) return NONE
-    this.#makeRoomFromMs = nowMs + MAKE_ROOM_PAUSE_MS
-    this.#makeRoom()
+    this.makeRoom()
     return routes.acquire(name, shard, PIN_HOME)
-  }
-
-  /** Forgets channels that have neither subscribers nor publications; who comes back with a position is told. */
-  #makeRoom(): void {
-    let looked = 0
-    for (const channel of this.#channels.values()) {
-      if (++looked > SWEEP_CHANNELS_MAX) return
-      const isIdle = this.#options.routes.total(channel.route) === 0 && (channel.members?.size ?? 0) === 0
-      if (isIdle && (channel.window?.count ?? 0) === 0) this.#close(channel)
-    }
   }
 
   #close(channel: Channel): void {
@@ -386,11 +395,3 @@ const EPOCH_BYTES = 6
 function orUndefined(text: string): string | undefined {
   return text === '' ? undefined : text
 }
-
-/** Windows hold whole push lines, for that is what is replayed most; a reply wants the publication within. */
-function publicationsOf(channel: Channel, lines: readonly string[]): string {
-  const start = publicationPush(channel.nameJson, '').length - PUSH_END.length
-  return lines.map(line => line.slice(start, -PUSH_END.length)).join(',')
-}
-
-const PUSH_END = '}}'

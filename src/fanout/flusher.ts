@@ -188,7 +188,7 @@ export class Flusher {
       case 'catch_up':
         // What has no offset is not in the history and can't be replayed.
         this.#row[slots.drops.lagging_join_leave]! += part.events
-        this.#row[slots.drops.lagging_without_offset]! += audience.batchUnplaced
+        this.#row[slots.drops.lagging_without_offset]! += Math.min(audience.batchUnplaced, part.publications)
         if (subscriber.heldAt !== FLOWING || audience.batchFirstOffset === 0) return
         // Offsets have no gaps: what it got last is the one before this batch, or it began within the batch.
         subscriber.heldAt = Math.max(audience.batchFirstOffset - 1, subscriber.startOffset)
@@ -255,6 +255,8 @@ function partOf(audience: Audience, subscriber: Subscriber): Frame | undefined {
   return frameOf(
     audience.batch!.subarray(subscriber.fromBytes, audience.batchBytes),
     audience.batchPublications - subscriber.fromPublications,
+    // At most: which of the batch's events came before the subscriber is not kept.
+    audience.batchEvents,
   )
 }
 

@@ -13,9 +13,18 @@ export class Registry {
   readonly #routes: CountTable
   readonly #row: Float64Array
   readonly #homeOf: (channel: string) => number
+  readonly #makeRoom: () => void
   readonly #channels = new Map<string, LocalChannel>()
 
-  constructor(shard: number, routes: CountTable, row: Float64Array, homeOf: (channel: string) => number) {
+  /** `makeRoom`: the route table is full; what is not needed may be given back. */
+  constructor(
+    shard: number,
+    routes: CountTable,
+    row: Float64Array,
+    homeOf: (channel: string) => number,
+    makeRoom: () => void = () => {},
+  ) {
+    this.#makeRoom = makeRoom
     this.#shard = shard
     this.#routes = routes
     this.#row = row
@@ -30,7 +39,7 @@ export class Registry {
   join(name: string, options: ResolvedOptions): LocalChannel | undefined {
     let channel = this.#channels.get(name)
     if (channel === undefined) {
-      const route = this.#routes.acquire(name, this.#shard, PIN_HOLDER)
+      const route = this.#acquire(name)
       if (route === NONE) {
         this.#row[slots.tableRefusals.route]! += 1
         return undefined
@@ -42,6 +51,13 @@ export class Registry {
     this.#routes.add(channel.route, this.#shard, 1)
     this.#row[slots.subscriptions]! += 1
     return channel
+  }
+
+  #acquire(name: string): number {
+    const route = this.#routes.acquire(name, this.#shard, PIN_HOLDER)
+    if (route !== NONE) return route
+    this.#makeRoom()
+    return this.#routes.acquire(name, this.#shard, PIN_HOLDER)
   }
 
   leave(channel: LocalChannel): void {

@@ -120,8 +120,11 @@ async function establishWith(session: SessionPort, command: Connect, grant: Gran
   // One after the other: what all of them replay goes out as one reply, and must not be more than an outbox bears.
   // Beyond that the rest is not replayed, and the client is told so.
   for (const [channel, subscription] of grant.channels) {
-    const request = size < session.env.outboxLimits.hardBytes / 2 ? asked.get(channel) : undefined
-    const outcome = await subscribeAtConnect(session, live, channel, subscription, request)
+    const request = asked.get(channel)
+    const isTooMuch = size >= session.env.outboxLimits.hardBytes / 2
+    // No stream has the empty epoch: asked with it, the home answers that nothing was recovered.
+    const affordable = request !== undefined && isTooMuch ? { ...request, epoch: '' } : request
+    const outcome = await subscribeAtConnect(session, live, channel, subscription, affordable)
     outcomes.push(outcome)
     if (!outcome.ok || session.state !== live) break
     size += outcome.result.length

@@ -2,6 +2,7 @@
 // Invariant: for each entry of `live.subscriptions` the registry counts one subscriber, until the home has answered
 // and the entry is gone; and a home that was asked to add a member is told when it leaves, in that order.
 
+import type { SubscriptionClaims } from '../auth/claims.ts'
 import { maySubscribe } from '../auth/permissions.ts'
 import { assert } from '../base/assert.ts'
 import { wallMs } from '../base/clock.ts'
@@ -68,12 +69,8 @@ async function subscribeWithToken(
   if (result.kind === 'expired') return session.fail(id, 'subscribe', errors.tokenExpired)
   if (result.kind === 'invalid')
     return session.fail(id, 'subscribe', detailed(errors.permissionDenied, result.why))
-  const { user, channel, client, info, override, expireAt } = result.claims
-  if (
-    user !== live.identity.user ||
-    channel !== request.channel ||
-    (client !== '' && client !== live.client)
-  ) {
+  const { channel, info, override, expireAt } = result.claims
+  if (!isFor(live, request.channel, result.claims)) {
     return session.fail(
       id,
       'subscribe',
@@ -86,6 +83,12 @@ async function subscribeWithToken(
   if (!still.ok) return session.fail(id, 'subscribe', still.error)
   const grant = { serverSide: false, channelInfo: info, override, expireAt }
   carryOut(session, live, id, planOf(session, live, known, request, grant))
+}
+
+/** Whether the token was made for this user, this channel and, if it names one, this client. */
+function isFor(live: Live, channel: string, claims: SubscriptionClaims): boolean {
+  const isForClient = claims.client === '' || claims.client === live.client
+  return claims.user === live.identity.user && claims.channel === channel && isForClient
 }
 
 function carryOut(session: SessionPort, live: Live, id: number, plan: Plan): void {
@@ -229,7 +232,7 @@ export function answerSubRefresh(
       return session.fail(id, 'sub_refresh', errors.tokenExpired)
     }
     const { claims } = result
-    if (claims.user !== live.identity.user || claims.channel !== channel) {
+    if (!isFor(live, channel, claims)) {
       return session.fail(
         id,
         'sub_refresh',

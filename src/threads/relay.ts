@@ -55,7 +55,7 @@ export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
   const row = new Float64Array(slotCount)
   const supervisor = new Supervisor({ topology, acceptance: acceptor ?? NO_ACCEPTOR, row, log })
   let draining = false
-  const isReady = () => !draining && supervisor.allAccepting
+  const isReady = () => !draining && supervisor.allAccepting && supervisor.stuck(monotonicMs()).length === 0
   const internal = await startAll(acceptor, supervisor, () =>
     startInternal(topology, supervisor, row, isReady, log),
   )

@@ -43,7 +43,7 @@ export function createShardRelay(options: {
   const namespaces = createNamespaces(config.channel)
   const homeOf = createHomeOf(hashKey, shards)
   const flusher = new Flusher(row, { schedule: scheduleFlush }, new BatchMemory())
-  const registry = new Registry(shard, routes, row, homeOf)
+  const registry = new Registry(shard, routes, row, homeOf, () => home.makeRoom())
   const sessions = new Sessions<SessionPort>(shard, presence, row)
   const local = localSideOf(registry, flusher, sessions)
   const home = new Home({

@@ -20,7 +20,7 @@ type State =
   | { kind: 'closing' }
   | { kind: 'ended' }
 
-type Place = { worker: Worker; state: State; drained: boolean; replacements: number }
+type Place = { worker: Worker; state: State; drained: boolean; failures: number; startedMs: number }
 
 export type Acceptance = {
   add(descriptor: unknown): void
@@ -90,7 +90,7 @@ export class Supervisor {
 
   /** What an operator sees. */
   describe(): object[] {
-    return this.#places.map(({ state, replacements }, shard) => ({ shard, state: state.kind, replacements }))
+    return this.#places.map(({ state, failures }, shard) => ({ shard, state: state.kind, failures }))
   }
 
   async start(): Promise<void> {
@@ -100,13 +100,19 @@ export class Supervisor {
   }
 
   /** Resolves when the shard takes connections. */
-  #spawn(shard: number, replacements: number): Promise<void> {
+  #spawn(shard: number, failures: number): Promise<void> {
     const worker = new Worker(new URL('./shard.ts', import.meta.url), {
       workerData: { topology: this.#topology, shard },
       name: `shard ${shard}`,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     })
-    const place: Place = { worker, state: { kind: 'starting' }, drained: false, replacements }
+    const place: Place = {
+      worker,
+      state: { kind: 'starting' },
+      drained: false,
+      failures,
+      startedMs: monotonicMs(),
+    }
     this.#places[shard] = place
     return new Promise((resolve, reject) => {
       worker.on('message', (message: FromShard) => {
@@ -201,8 +207,10 @@ export class Supervisor {
     this.#routes.clearShard(shard)
     this.#presence.clearShard(shard)
     if (this.#stopping || this.#starting) return
-    const delayMs = RESTART_DELAYS_MS[Math.min(place.replacements, RESTART_DELAYS_MS.length - 1)]!
-    setTimeout(() => this.#replace(shard, place.replacements + 1), delayMs)
+    const isForgiven = monotonicMs() - place.startedMs > FORGIVEN_AFTER_MS
+    const failures = isForgiven ? 0 : place.failures
+    const delayMs = RESTART_DELAYS_MS[Math.min(failures, RESTART_DELAYS_MS.length - 1)]!
+    setTimeout(() => this.#replace(shard, failures + 1), delayMs)
   }
 
   /** The acceptor hands no more connections to it. */
@@ -210,22 +218,16 @@ export class Supervisor {
     if (state.kind === 'live' && state.accepting) this.#acceptance.remove(state.descriptor)
   }
 
-  #replace(shard: number, replacements: number): void {
+  #replace(shard: number, failures: number): void {
     if (this.#stopping) return
     const startedMs = monotonicMs()
-    this.#spawn(shard, replacements).then(
+    this.#spawn(shard, failures).then(
       () => {
         this.#log.info({ shard, tookMs: monotonicMs() - startedMs }, 'shard replaced')
-        setTimeout(() => this.#forgive(shard), FORGIVEN_AFTER_MS).unref()
       },
       // Its exit is seen as well, and tried again there.
       error => this.#log.error({ err: error, shard }, 'a shard could not be replaced'),
     )
-  }
-
-  #forgive(shard: number): void {
-    const place = this.#places[shard]!
-    if (place.state.kind === 'live') place.replacements = 0
   }
 
   tell(shard: number, message: ToShard, transfer: readonly PeerEnd['port'][] = []): void {

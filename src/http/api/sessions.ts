@@ -2,9 +2,9 @@
 // the order goes to each shard where the presence table counts the user, and the answer waits for all of them.
 
 import type { Override } from '../../auth/claims.ts'
-import { cutToBytes, disconnects, REASON_BYTES_MAX } from '../../protocol/codes.ts'
+import { cutToBytes, detailed, disconnects, errors, REASON_BYTES_MAX } from '../../protocol/codes.ts'
 import type { Order } from '../../session/orders.ts'
-import { ApiBody, badRequest } from './body.ts'
+import { ApiBody, ApiError, badRequest } from './body.ts'
 import { askAll } from './channels.ts'
 import { type ApiContext, type ApiMethod, known } from './context.ts'
 
@@ -41,6 +41,10 @@ export const message: ApiMethod = (context, text, answered) => {
   const body = new ApiBody(text, ['user', 'client', 'data'])
   const data = body.raw('data')
   if (data === undefined) throw badRequest('data is required')
+  const bytes = Buffer.byteLength(data)
+  const bytesMax = context.config.client.message_size_limit
+  if (bytes > bytesMax)
+    throw new ApiError(detailed(errors.limitExceeded, `data of ${bytes} bytes, at most ${bytesMax}`))
   carryOut(context, { kind: 'message', ...whomOf(body), data }, answered)
 }
 
