@@ -181,12 +181,20 @@ describe('history', () => {
     expect(resultOf(shard.home.history(ask({ limit: 0 })))).toEqual({ epoch, offset: 7, publications: '' })
   })
 
-  test('of a channel that is new has a position; of one that keeps none is not available', () => {
+  test('of a channel that nobody used is empty, and to ask for it takes no place', () => {
     const shard = createHome()
-    const { epoch, offset } = resultOf(shard.home.history(ask()))
-    expect([epoch.length, offset]).toEqual([8, 0])
+    expect(resultOf(shard.home.history(ask()))).toEqual({ epoch: '', offset: 0, publications: '' })
+    const since = { hasSince: true, sinceEpoch: 'of old', sinceOffset: 0 }
+    expect(shard.home.history(ask(since))).toEqual({ ok: false, error: errors.unrecoverablePosition })
+    expect([shard.routes.used(), shard.row[slots.channels]]).toEqual([0, 0])
+  })
+
+  test('of a channel in which nothing was published has a position; of one that keeps none is not available', () => {
+    const shard = createHome()
+    const { epoch } = subscribe(shard, 'h:a')
+    expect(resultOf(shard.home.history(ask()))).toEqual({ epoch, offset: 0, publications: '' })
+    subscribe(shard, 'plain')
     expect(shard.home.history(ask({ channel: 'plain' }))).toEqual({ ok: false, error: errors.notAvailable })
-    expect(shard.home.history(ask({ channel: '?' }))).toEqual({ ok: false, error: errors.unknownChannel })
   })
 
   test('that is removed is gone, but its position goes on', () => {

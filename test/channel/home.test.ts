@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { monotonicMs } from '../../src/base/clock.ts'
 import { slots } from '../../src/metrics/slots.ts'
-import { errors } from '../../src/protocol/codes.ts'
+import { errors, serverFull } from '../../src/protocol/codes.ts'
 import { NONE } from '../../src/shared/count-table.ts'
 import {
   addSubscribers,
@@ -241,7 +241,7 @@ describe('the sweep', () => {
   test('keeps a channel with history as long as somebody is subscribed', () => {
     const shard = createHome()
     const leave = addSubscribers(shard, 'h:a', 1)
-    const { epoch } = subscribe(shard, 'h:a')
+    const { epoch } = publish(shard, 'h:a')
     vi.advanceTimersByTime(4_000_000)
     shard.home.sweep(monotonicMs())
     leave()
@@ -251,6 +251,26 @@ describe('the sweep', () => {
     expect(subscribe(shard, 'h:a').epoch).toBe(epoch)
   })
 
+  test('keeps the position of a channel in which nothing was ever published for a minute only', () => {
+    const shard = createHome()
+    const { epoch } = subscribe(shard, 'h:a')
+    vi.advanceTimersByTime(59_999)
+    shard.home.sweep(monotonicMs())
+    expect(subscribe(shard, 'h:a').epoch).toBe(epoch)
+    vi.advanceTimersByTime(1)
+    shard.home.sweep(monotonicMs())
+    expect([shard.row[slots.channels], shard.routes.used()]).toEqual([0, 0])
+    expect(subscribe(shard, 'h:a').epoch).not.toBe(epoch)
+  })
+
+  test('keeps no channel longer than channels with publications are kept', () => {
+    const shard = createHome({ historyMetaTtlMs: 3000 })
+    subscribe(shard, 'h:a')
+    vi.advanceTimersByTime(3000)
+    shard.home.sweep(monotonicMs())
+    expect(shard.routes.used()).toBe(0)
+  })
+
   test('comes round to all of many channels, some at a time', () => {
     const shard = createHome({ capacity: 30_000 })
     for (let channel = 0; channel < 25_000; channel++) subscribe(shard, `c${channel}`)
@@ -258,5 +278,42 @@ describe('the sweep', () => {
     expect(shard.routes.used()).toBe(15_000)
     for (let round = 0; round < 2; round++) shard.home.sweep(monotonicMs())
     expect(shard.routes.used()).toBe(0)
+  })
+})
+
+describe('a full route table', () => {
+  const full = { ok: false, error: serverFull('the route table') }
+  const publishTo = (shard: ReturnType<typeof createHome>, channel: string) =>
+    shard.home.publish(publishAsk(channel))
+
+  test('makes room by forgetting channels that are only remembered, and no others', () => {
+    const shard = createHome({ capacity: 4 })
+    const published = publish(shard, 'h:published')
+    addSubscribers(shard, 'h:subscribed', 1)
+    const subscribed = subscribe(shard, 'h:subscribed')
+    const member = subscribe(shard, 'h:member', { presence: true })
+    const idle = subscribe(shard, 'h:idle')
+    expect(shard.routes.used()).toBe(4)
+    expect(publishTo(shard, 'h:new').ok).toBe(true)
+    expect(shard.routes.find('h:idle')).toBe(NONE)
+    expect(publishTo(shard, 'h:newer')).toEqual(full)
+    expect(shard.row[slots.tableRefusals.route]).toBe(1)
+    expect(publish(shard, 'h:published')).toEqual({ epoch: published.epoch, offset: 2 })
+    expect(subscribe(shard, 'h:subscribed').epoch).toBe(subscribed.epoch)
+    expect(subscribe(shard, 'h:member').epoch).toBe(member.epoch)
+    shard.home.historyRemove({ channel: 'h:new' })
+    vi.advanceTimersByTime(100)
+    expect(subscribe(shard, 'h:idle').epoch).not.toBe(idle.epoch)
+  })
+
+  test('is looked through for room every now and then, not for each command', () => {
+    const shard = createHome({ capacity: 1 })
+    publish(shard, 'h:a')
+    expect(publishTo(shard, 'h:b')).toEqual(full)
+    shard.home.historyRemove({ channel: 'h:a' })
+    vi.advanceTimersByTime(99)
+    expect(publishTo(shard, 'h:b')).toEqual(full)
+    vi.advanceTimersByTime(1)
+    expect(publishTo(shard, 'h:b').ok).toBe(true)
   })
 })

@@ -59,6 +59,25 @@ async function converse(relay: TestRelay) {
   return { reader, plain, writer }
 }
 
+test('a command that ends its connection counts as that, and not as answered', async () => {
+  const relay = await startTestRelay({
+    client: {
+      allow_anonymous_connect_without_token: false,
+      token: { hmac_secret_key: 'a secret of this test' },
+    },
+  })
+  onTestFinished(() => void relay.process.kill('SIGKILL'))
+  for (const connect of [{}, { token: 'no token' }]) {
+    const client = await TcpClient.open(relay.ports.tcp)
+    client.send({ id: 1, connect })
+    await client.ended
+  }
+  const counted = (outcome: string) =>
+    relay.metric(`fanwire_commands_total{command="connect",outcome="${outcome}"}`)
+  await expect.poll(() => counted('disconnect'), PATIENTLY).toBe(2)
+  expect([await counted('ok'), await counted('error')]).toEqual([0, 0])
+})
+
 test('after a known conversation the counts are those of the conversation', async () => {
   const relay = await startRelay()
   const { reader } = await converse(relay)

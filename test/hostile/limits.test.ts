@@ -69,6 +69,23 @@ describe.each(TRANSPORTS)('on %s', transport => {
     await expectServing(relay)
   })
 
+  test('commands of more characters than may wait behind a token that is being checked end the connection with 3013', async () => {
+    const limits = { queue_max_size: 65_536, queue_soft_size: 16_384 }
+    const relay = await start({ client: { token: { hmac_secret_key: SECRET }, ...limits } })
+    const token = await signToken({ sub: 'busy' }, SECRET)
+    const long = (id: number) => ({ id, rpc: { method: 'none', data: 'x'.repeat(10_000) } })
+    const patient = await RawClient.open(relay, transport)
+    patient.send({ id: 1, connect: { token } }, long(2), long(3))
+    await patient.next(({ id }) => id === 3)
+    const flooder = await RawClient.open(relay, transport)
+    flooder.socket.cork()
+    flooder.send({ id: 1, connect: { token } })
+    for (let id = 2; id < 10; id++) flooder.send(long(id))
+    flooder.socket.uncork()
+    expect(await flooder.ended).toMatchObject({ code: 3013 })
+    await expectServing(relay)
+  })
+
   test('who does not connect in time is ended with 3502', async () => {
     const relay = await start({ client: { stale_close_delay: '100ms' } })
     const client = await RawClient.open(relay, transport)

@@ -120,6 +120,13 @@ test('an acknowledged publication may be lost when a new epoch said so', () => {
   expect(found()).toBe('')
 })
 
+test('an acknowledged publication may be lost in an epoch of which nobody saw more than its name', () => {
+  for (const sequence of [1, 2]) ledger.acknowledge(payload(sequence), undefined)
+  see(1)
+  ledger.hear('room', 'e2')
+  expect(found()).toBe('')
+})
+
 test('a recovery with a hole, at its beginning, within, or at its end, is found', () => {
   for (const offsets of [
     [2, 3],

@@ -89,6 +89,11 @@ export class Ledger {
     stream.top = Math.max(stream.top, offset)
   }
 
+  /** The channel has this epoch now: it may be that of a home whose publications nobody was there to see. */
+  hear(channel: string, epoch: string): void {
+    this.#stream(channel, epoch)
+  }
+
   #stream(channel: string, epoch: string): Stream {
     let epochs = this.#streams.get(channel)
     if (epochs === undefined) {

@@ -131,13 +131,17 @@ async function chaos(stage: Stage, plan: OrderPlan, subscribers: readonly Subscr
 
 /** All are connected, have what they want and stand where their channels stand. */
 async function settle(stage: Stage, subscribers: readonly Subscriber[]): Promise<void> {
-  const tops = await readTops(stage)
   const untilMs = performance.now() + SETTLE_MS_MAX
   for (;;) {
+    // Read anew each time: a channel may begin again with the first subscriber that comes back to it.
+    const tops = await readTops(stage)
     const unsettled = subscribers
       .map(subscriber => subscriber.unsettled(tops))
       .filter(why => why !== undefined)
-    if (unsettled.length === 0) return
+    if (unsettled.length === 0) {
+      for (const [channel, { epoch }] of tops) stage.ledger.hear(channel, epoch)
+      return
+    }
     if (performance.now() > untilMs) {
       for (const why of unsettled) stage.ledger.violate(`at the end: ${why}`)
       return

@@ -43,6 +43,13 @@ export const OPEN_CHANNELS = {
   allow_presence_for_anonymous: true,
 }
 
+const running = new Set<ChildProcess>()
+
+/** Ends the relays of tests that failed before they stopped theirs. */
+export function killRelays(): void {
+  for (const child of running) child.kill('SIGKILL')
+}
+
 /** @param config sections of the configuration file; ports are free ones, the API key is set, two shards */
 export async function startTestRelay(config: Record<string, any> = {}): Promise<TestRelay> {
   const directory = await mkdtemp(join(tmpdir(), 'fanwire-test-'))
@@ -59,7 +66,11 @@ export async function startTestRelay(config: Record<string, any> = {}): Promise<
   await writeFile(file, JSON.stringify(whole))
   const child = spawn(process.execPath, [MAIN, '--config', file], { stdio: ['ignore', 'pipe', 'inherit'] })
   const exited = once(child, 'exit').then(([code]) => code as number | null)
-  void exited.then(() => rm(directory, { recursive: true, force: true }))
+  running.add(child)
+  void exited.then(() => {
+    running.delete(child)
+    return rm(directory, { recursive: true, force: true })
+  })
   const log: LogLine[] = []
   const waiting = new Set<() => void>()
   createInterface({ input: child.stdout }).on('line', line => {

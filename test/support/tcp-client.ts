@@ -21,7 +21,10 @@ export class TcpClient {
         resolve()
       })
     })
-    createInterface({ input: socket }).on('line', line => {
+    const lines = createInterface({ input: socket })
+    // It says again what the socket said.
+    lines.on('error', () => {})
+    lines.on('line', line => {
       this.lines.push(JSON.parse(line))
       this.#wake()
     })
