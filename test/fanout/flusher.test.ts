@@ -314,6 +314,26 @@ describe('a slow connection', () => {
     expect(one.wire.lines).toEqual(['b2', "a3'", 'a4'])
   })
 
+  test('latest_only keeps the newest publication of one that came in the middle of the tick, whatever comes behind it', () => {
+    const shard = createShard()
+    const [first, one] = [createConnection(), createConnection()]
+    const channel = createChannel('latest_only', false)
+    subscribe(channel, first, true)
+    makeLag(shard, one)
+    publish(shard, channel, 'a1')
+    subscribe(channel, one, true)
+    publish(shard, channel, 'a2')
+    publish(shard, channel, 'a3')
+    shard.flusher.announce(channel, Buffer.from('join'))
+    shard.flusher.flush()
+    one.wire.drained()
+    one.outbox.resume()
+    shard.flusher.touch(one.outbox)
+    shard.flusher.flush()
+    expect(one.wire.lines).toContain('a3')
+    expect(one.wire.lines).not.toContain('a1')
+  })
+
   test('drop_oldest keeps as much as the soft limit allows, and counts the rest', () => {
     const shard = createShard()
     const one = createConnection({ softBytes: 1000, hardBytes: 1 << 20 })

@@ -9,10 +9,10 @@ import { optionsOf } from './recording-wire.ts'
 
 const OPTIONS = optionsOf('catch_up', true)
 
-function createRegistry(capacity = 4) {
+function createRegistry(capacity = 4, makeRoom?: () => void) {
   const table = new CountTable(createCountTableMemory({ capacity, shards: 2 }), new Uint32Array([1, 2]))
   const row = new Float64Array(slotCount)
-  const registry = new Registry(1, table, row, channel => channel.length % 2)
+  const registry = new Registry(1, table, row, channel => channel.length % 2, makeRoom)
   return { table, row, registry }
 }
 
@@ -44,6 +44,20 @@ describe('registry', () => {
     registry.leave(first)
     registry.leave(first)
     expect(registry.join('b', OPTIONS)?.name).toBe('b')
+  })
+
+  test('a full table is asked for room before a channel is refused', () => {
+    let asked = 0
+    const { row, registry } = createRegistry(1, () => {
+      asked++
+      // What was only remembered gives its place back.
+      const other = registry.find('a')
+      if (other !== undefined && asked > 1) registry.leave(other)
+    })
+    registry.join('a', OPTIONS)
+    expect(registry.join('b', OPTIONS)).toBeUndefined()
+    expect(registry.join('b', OPTIONS)?.name).toBe('b')
+    expect([asked, row[slots.tableRefusals.route]]).toEqual([2, 1])
   })
 
   test('knows the channels whose home is a shard', () => {

@@ -121,6 +121,19 @@ describe.each(TRANSPORTS)('on %s', transport => {
     expect((await client.subscribe(3, '$a')).error.code).toBe(103)
     client.close()
   })
+
+  test.each([
+    ['another user', { sub: 'bertha', channel: '$a' }],
+    ['another channel', { sub: 'anna', channel: '$b' }],
+    ['another client', { sub: 'anna', channel: '$a', client: 'somebody' }],
+  ])('a subscription is not refreshed with a token of %s', async (_name, claims) => {
+    const client = await RawClient.connect(relay, transport, { token: await good({}) })
+    const token = await good({ sub: 'anna', channel: '$a' })
+    expect((await client.subscribe(2, '$a', { token })).subscribe).toBeDefined()
+    const refresh = { channel: '$a', token: await good(claims) }
+    expect((await client.call({ id: 3, sub_refresh: refresh })).error.code).toBe(103)
+    client.close()
+  })
 })
 
 test('a token signed with the RSA key is good, so the refusals above are not for want of it', async () => {

@@ -22,7 +22,13 @@ export type OrderPlan = Readonly<{
   report: (line: string) => void
 }>
 
-export type OrderResult = Readonly<{ violations: readonly string[]; violationCount: number; summary: object }>
+export type OrderResult = Readonly<{
+  violations: readonly string[]
+  violationCount: number
+  /** How often a reader that had lagged caught up; 0: the run says nothing about catching up. */
+  caughtUp: number
+  summary: object
+}>
 
 /** Every tenth subscriber reads floods. */
 const FLOODED_EVERY = 10
@@ -65,12 +71,12 @@ async function conduct(plan: OrderPlan, relay: TestRelay): Promise<OrderResult> 
   for (const subscriber of subscribers) subscriber.calm()
   await settle(stage, subscribers)
   const megabytes = await residentMegabytes(relay)
-  const caughtUp = await relay.metric('fanwire_catch_ups_total{outcome="complete"}')
+  const caughtUp = (await relay.metric('fanwire_catch_ups_total{outcome="complete"}')) ?? 0
   const caughtUpPublications = await relay.metric('fanwire_caught_up_publications_total')
   await end(stage, subscribers)
   ledger.finish()
   const summary = { ...counts, ...ledger.counts, caughtUp, caughtUpPublications, megabytes }
-  return { violations: ledger.violations, violationCount: ledger.violationCount, summary }
+  return { violations: ledger.violations, violationCount: ledger.violationCount, caughtUp, summary }
 }
 
 function createSubscribers(stage: Stage, count: number): Subscriber[] {

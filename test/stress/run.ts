@@ -31,17 +31,27 @@ const { violations, summary } =
         connects: 1000,
         report,
       })
-    : await runOrder({
-        seed,
-        seconds: Number(values.seconds),
-        shards: Number(values.shards),
-        subscribers: Number(values.subscribers),
-        clientPublishers: Math.ceil(publishers / 2),
-        apiPublishers: Math.floor(publishers / 2),
-        quarantineEveryMs: Number(values['quarantine-every']) * 1000,
-        report,
-      })
+    : await runLongOrder()
 report(JSON.stringify(summary))
 for (const violation of violations) report(`VIOLATION ${violation}`)
 report(`${values.run}: seed ${seed}: ${violations.length} violations`)
 process.exitCode = violations.length === 0 ? 0 : 1
+
+async function runLongOrder(): Promise<{ violations: readonly string[]; summary: object }> {
+  const { violations, caughtUp, summary } = await runOrder({
+    seed,
+    seconds: Number(values.seconds),
+    shards: Number(values.shards),
+    subscribers: Number(values.subscribers),
+    clientPublishers: Math.ceil(publishers / 2),
+    apiPublishers: Math.floor(publishers / 2),
+    quarantineEveryMs: Number(values['quarantine-every']) * 1000,
+    report,
+  })
+  // The short form can't ask for it: on a quick machine all may keep up for some seconds.
+  if (caughtUp > 0) return { violations, summary }
+  return {
+    violations: [...violations, 'nobody lagged and caught up: the run shows nothing of that'],
+    summary,
+  }
+}
