@@ -122,7 +122,7 @@ function onMessage(socket: Socket, message: ArrayBuffer, isBinary: boolean, env:
   // Copied here: the library takes its memory back when this returns.
   const text = Buffer.from(message).toString('utf8')
   if (!text.includes('\n')) {
-    session.receive(text)
+    if (text.trim() !== '') session.receive(text)
     return
   }
   const lines = text.split('\n')

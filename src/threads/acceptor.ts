@@ -3,6 +3,8 @@
 
 import { StartError } from '../base/errors.ts'
 import { createApp, type Listening, listen, type UwsApp } from '../edge/uws.ts'
+import { errors } from '../protocol/codes.ts'
+import { errorJson } from '../protocol/replies.ts'
 
 export class Acceptor {
   readonly #app: UwsApp
@@ -12,10 +14,12 @@ export class Acceptor {
     this.#app = createApp(undefined)
     // Only while no shard is there does a connection stay with us.
     this.#app.any('/*', response => {
-      response.writeStatus('503 Service Unavailable').end('{"error":{"message":"no shard is ready"}}', true)
+      response.writeStatus('503 Service Unavailable').writeHeader('content-type', 'application/json')
+      response.end(`{"error":${errorJson(errors.internal)}}`, true)
     })
     const listening = listen(this.#app, address, port, false)
-    if (listening === undefined) throw new StartError(`http_server.port ${address}:${port} is taken`)
+    if (listening === undefined)
+      throw new StartError(`http_server.port ${address}:${port} can't be listened on`)
     this.#listening = listening
   }
 

@@ -2,18 +2,18 @@
 
 import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { createSecureContext } from 'node:tls'
 import { checkTokenKeys } from '../auth/tokens.ts'
 import { monotonicMs, wallMs } from '../base/clock.ts'
 import { reasonOf, StartError } from '../base/errors.ts'
 import { createLog, type Log } from '../base/log.ts'
+import { openFilesMax } from '../base/open-files.ts'
 import { readVersion } from '../base/version.ts'
 import { SHARDS_MAX } from '../config/limits.ts'
 import type { LoadedConfig } from '../config/load.ts'
-import { DEVELOPMENT_WARNING } from '../config/profile.ts'
 import type { Config } from '../config/schema.ts'
+import { findWarnings } from '../config/warnings.ts'
 import {
   type AdminOperation,
   AdminRefusal,
@@ -23,6 +23,7 @@ import {
 import { createExporter } from '../metrics/exporter.ts'
 import { slotCount } from '../metrics/slots.ts'
 import { Acceptor } from './acceptor.ts'
+import { withFreePorts } from './ports.ts'
 import { type Acceptance, Supervisor } from './supervisor.ts'
 import { createTopology, type Topology } from './topology.ts'
 
@@ -37,7 +38,7 @@ export type Relay = Readonly<{
 
 export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
   const log = createLog(loaded.config.log.level, 'main')
-  if (loaded.profile === 'development') log.warn({}, DEVELOPMENT_WARNING)
+  for (const warning of findWarnings(loaded.config, loaded.profile)) log.warn({}, warning)
   checkTls(loaded.config.http_server.tls)
   checkTokenKeys(loaded.config.client)
   const config = await withFreePorts(loaded.config)
@@ -48,6 +49,7 @@ export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
     nodeId: randomUUID(),
     startedMs: wallMs(),
     shards: config.shards === 0 ? Math.min(availableParallelism(), SHARDS_MAX) : config.shards,
+    connectionLimit: connectionLimitOf(config.client.connection_limit, log),
     hashKey: new Uint32Array(new Uint8Array(randomBytes(8)).buffer),
   })
   const { http_server: http } = config
@@ -110,17 +112,36 @@ async function startAll(
   }
 }
 
+/** Left for the program itself, the internal port and API requests when connections use up the open files. */
+const RESERVED_FILES = 256
+/** Below this the operator has most likely forgotten to raise the limit. */
+const FEW_FILES = 4096
+
+/**
+ * Without a limit of the operator the open files are one: at the last of them a relay would neither refuse a client
+ * with a reason nor answer a health check.
+ */
+function connectionLimitOf(configured: number, log: Log): number {
+  const files = openFilesMax()
+  if (files === undefined) return configured
+  if (files < FEW_FILES)
+    log.warn({ files }, 'few files may be open, and each connection is one: raise `ulimit -n`')
+  const bearable = Math.max(1, files - Math.min(RESERVED_FILES, Math.trunc(files / 2)))
+  return configured === 0 ? bearable : Math.min(configured, bearable)
+}
+
 const EXIT_TOO_LATE = 1
 /** With TLS the shards listen themselves. */
 const NO_ACCEPTOR: Acceptance = { add: () => {}, remove: () => {} }
 
 function addressesOf(config: Config, ports: Ports): object {
   const { http_server: http, tcp } = config
+  const at = (address: string, port: number) => `${address.includes(':') ? `[${address}]` : address}:${port}`
   return {
-    websocket: `${http.tls.enabled ? 'wss' : 'ws'}://${http.address}:${ports.http}/connection/websocket`,
-    api: `${http.tls.enabled ? 'https' : 'http'}://${http.address}:${ports.http}/api/`,
-    ...(tcp.enabled ? { tcp: `${tcp.address}:${ports.tcp}` } : {}),
-    internal: `http://${http.internal_address}:${ports.internal}`,
+    websocket: `${http.tls.enabled ? 'wss' : 'ws'}://${at(http.address, ports.http)}/connection/websocket`,
+    api: `${http.tls.enabled ? 'https' : 'http'}://${at(http.address, ports.http)}/api/`,
+    ...(tcp.enabled ? { tcp: at(tcp.address, ports.tcp) } : {}),
+    internal: `http://${at(http.internal_address, ports.internal)}`,
   }
 }
 
@@ -132,36 +153,6 @@ function checkTls({ enabled, cert_pem, key_pem }: Config['http_server']['tls']):
   } catch (error) {
     throw new StartError(`http_server.tls, ${cert_pem} and ${key_pem}: ${reasonOf(error)}`)
   }
-}
-
-/**
- * Shards listen on the same port with SO_REUSEPORT, which a second relay could do as well without anybody noticing:
- * so each such port is first had alone, for a moment. Port 0 becomes a number here, the same for all shards.
- */
-async function withFreePorts(config: Config): Promise<Config> {
-  const { http_server: http, tcp } = config
-  const tcpPort = tcp.enabled ? await freePort('tcp.port', tcp.address, tcp.port) : tcp.port
-  const httpPort = http.tls.enabled ? await freePort('http_server.port', http.address, http.port) : http.port
-  return { ...config, http_server: { ...http, port: httpPort }, tcp: { ...tcp, port: tcpPort } }
-}
-
-function freePort(key: string, address: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', error => reject(new StartError(`${key} ${address}:${port}: ${whyOf(error)}`)))
-    server.listen({ host: address, port, exclusive: true }, () => {
-      const bound = server.address()
-      const taken = bound !== null && typeof bound === 'object' ? bound.port : port
-      server.close(() => resolve(taken))
-    })
-  })
-}
-
-function whyOf(error: unknown): string {
-  const code = (error as NodeJS.ErrnoException).code
-  if (code === 'EADDRINUSE') return 'the port is taken'
-  if (code === 'EACCES') return 'not permitted to listen on this port'
-  return reasonOf(error)
 }
 
 function startInternal(
@@ -202,19 +193,20 @@ function startInternal(
       const stuck = supervisor.stuck(monotonicMs())
       return { alive: stuck.length === 0, ready: isReady(), detail: { shards: supervisor.describe(), stuck } }
     },
-    admin: adminOf(supervisor),
+    admin: adminOf(topology, supervisor),
     adminKey: config.http_api.key,
     onError: error => log.error({ err: error }, 'an error in the internal server'),
   })
 }
 
-function adminOf(supervisor: Supervisor): ReadonlyMap<string, AdminOperation> {
+function adminOf(topology: Topology, supervisor: Supervisor): ReadonlyMap<string, AdminOperation> {
   return new Map<string, AdminOperation>([
     ['GET /admin/shards', async () => ({ shards: supervisor.describe() })],
     [
       'POST /admin/shards/:n/quarantine',
       async ({ params }) => {
         const shard = params.n!
+        if (shard >= topology.shards) throw new AdminRefusal(404, `there is no shard ${shard}`)
         if (!supervisor.isLive(shard)) throw new AdminRefusal(409, `shard ${shard} is not live`)
         supervisor.tell(shard, { kind: 'fail' })
         return { shard }

@@ -81,7 +81,7 @@ export class ShardCore {
     }
     this.#admission = new Admission({
       ...origins,
-      connectionLimit: config.client.connection_limit,
+      connectionLimit: topology.connectionLimit,
       connectionRateLimit: config.client.connection_rate_limit / topology.shards,
       rows,
       row: this.#row,

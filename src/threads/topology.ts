@@ -17,6 +17,8 @@ export type Topology = Readonly<{
   nodeId: string
   startedMs: number
   shards: number
+  /** Connections over all shards, by the configuration or by what files may be open. */
+  connectionLimit: number
   /** Key of all hashes of names, random per start: nobody outside can aim at one home or one bucket. */
   hashKey: Uint32Array
   routes: ReturnType<typeof createCountTableMemory>
@@ -57,7 +59,10 @@ export type FromShard =
   | Readonly<{ kind: 'drained' }>
 
 export function createTopology(
-  fixed: Pick<Topology, 'config' | 'profile' | 'version' | 'nodeId' | 'startedMs' | 'shards' | 'hashKey'>,
+  fixed: Pick<
+    Topology,
+    'config' | 'profile' | 'version' | 'nodeId' | 'startedMs' | 'shards' | 'connectionLimit' | 'hashKey'
+  >,
 ): Topology {
   const { config, shards } = fixed
   return {

@@ -47,6 +47,7 @@ beforeAll(async () => {
     nodeId: '0',
     startedMs: 0,
     shards: 1,
+    connectionLimit: 0,
     hashKey: new Uint32Array([1, 2]),
   })
   row = rowOf(topology.counters, 0)

@@ -35,6 +35,7 @@ export function createShardPair(config: object): ShardPair {
     nodeId: 'node',
     startedMs: wallMs(),
     shards: 2,
+    connectionLimit: 0,
     hashKey: new Uint32Array([1, 2]),
   })
   const errors: unknown[] = []

@@ -37,6 +37,7 @@ function topologyOf(tcpPort: number): Topology {
     nodeId: 'n',
     startedMs: wallMs(),
     shards: 1,
+    connectionLimit: 0,
     hashKey,
   })
 }

@@ -30,6 +30,7 @@ async function startSupervisor() {
     nodeId: 'node',
     startedMs: wallMs(),
     shards: SHARDS,
+    connectionLimit: 0,
     hashKey: new Uint32Array([1, 2]),
   })
   const told: string[] = []
