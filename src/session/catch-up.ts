@@ -6,13 +6,12 @@
 import { FLOWING } from '../fanout/audience.ts'
 import { frameOf } from '../fanout/frame.ts'
 import { slots } from '../metrics/slots.ts'
-import { errors } from '../protocol/codes.ts'
 import type { SessionPort } from './port.ts'
 import type { Live } from './state.ts'
 import type { Subscription } from './subscription.ts'
 import { loseState } from './subscriptions.ts'
 
-/** A home whose ring is full is asked again after so long. */
+/** A home that could not answer is asked again after so long. */
 const RETRY_MS = 50
 
 export class CatchUp {
@@ -50,7 +49,8 @@ export class CatchUp {
       this.#asking = false
       if (this.#session.state !== this.#live || subscription.state !== 'live') return this.resume()
       if (outcome.ok) return this.#replay(subscription, outcome.value)
-      if (outcome.error.code === errors.tooManyRequests.code) {
+      // A ring is full, of asks or of answers, or the home is lost and its end under way: nothing is lost by asking again.
+      if (outcome.error.temporary) {
         setTimeout(() => this.#session.resumeCatchUp(), RETRY_MS)
         return
       }

@@ -4,6 +4,7 @@
 import { monotonicMs, wallMs } from '../../src/base/clock.ts'
 import { Wheel } from '../../src/base/wheel.ts'
 import { loadConfig } from '../../src/config/load.ts'
+import { encodeTell } from '../../src/protocol/envelope.ts'
 import type { SessionPort } from '../../src/session/port.ts'
 import { Session } from '../../src/session/session.ts'
 import { rowOf } from '../../src/shared/counters.ts'
@@ -18,6 +19,8 @@ export type ShardPair = Readonly<{
   shards: readonly [PairedShard, PairedShard]
   /** Errors that escaped to the shards. */
   errors: readonly unknown[]
+  /** The first name with this beginning whose home is the second shard. */
+  channelAtHomeOnSecond(prefix: string): string
   close(): void
 }>
 
@@ -63,18 +66,39 @@ export function createShardPair(config: object): ShardPair {
   return {
     shards,
     errors,
+    channelAtHomeOnSecond(prefix) {
+      const { directory } = shards[0].relay
+      for (let n = 0; ; n++) {
+        const channel = `${prefix}${n}`
+        // What is at home here is answered before this returns.
+        let isFirst = false
+        directory.ask('presenceStats', { channel }, () => {
+          isFirst = true
+        })
+        if (isFirst) continue
+        for (const { links } of [shards[1], shards[0]]) links.drain()
+        return channel
+      }
+    },
     close() {
       for (const { links } of shards) links.close()
     },
   }
 }
 
-/** A session on a shard, connected without a token. `next` resolves with the first line that the test accepts. */
+/** A session on a shard, connected without a token. */
 export function connectSession({ relay }: PairedShard) {
   const wire = new RecordingWire()
   const session = new Session(relay.env, wire)
   const send = (command: object) => session.receive(JSON.stringify(command))
   send({ id: 1, connect: {} })
   const lines = () => wire.lines.map(line => JSON.parse(line))
-  return { session, send, lines }
+  return { session, wire, send, lines }
+}
+
+/** Sends what nobody wants until nothing more goes, not even what is smaller than any answer. */
+export function blockWay({ links }: PairedShard, to: number): void {
+  const head = encodeTell('announce', { channel: '' })
+  const link = links.mesh.link(to)!
+  for (const bytes of [8192, 0]) while (link.send(head, new Uint8Array(bytes))) {}
 }

@@ -1,9 +1,8 @@
 // A subscription whose home is on another shard, when the way back is blocked.
 
 import { expect, onTestFinished, test } from 'vitest'
-import { encodeTell } from '../../src/protocol/envelope.ts'
 import { OPEN_CHANNELS } from '../support/relay.ts'
-import { connectSession, createShardPair, type PairedShard } from './shard-pair.ts'
+import { blockWay, connectSession, createShardPair } from './shard-pair.ts'
 
 const PATIENTLY = { timeout: 10_000, interval: 5 }
 /** The smallest rings there may be. */
@@ -13,29 +12,12 @@ const CONFIG = {
   channel: { without_namespace: OPEN_CHANNELS },
 }
 
-/** Sends what nobody wants until nothing more goes, not even what is smaller than any answer. */
-function blockWay({ links }: PairedShard, to: number): void {
-  const head = encodeTell('announce', { channel: '' })
-  const link = links.mesh.link(to)!
-  for (const bytes of [8192, 0]) while (link.send(head, new Uint8Array(bytes))) {}
-}
-
 test('who got no answer is no member, though the home had taken it for one', async () => {
   const pair = createShardPair(CONFIG)
   onTestFinished(() => pair.close())
   const [here, there] = pair.shards
   const { send, lines } = connectSession(here)
-  // The first name whose home is on the other shard: its subscribe is not answered at once.
-  let channel = ''
-  for (let n = 0; channel === ''; n++) {
-    let isHere = false
-    here.relay.directory.ask('presenceStats', { channel: `c${n}` }, () => {
-      isHere = true
-    })
-    if (!isHere) channel = `c${n}`
-  }
-  there.links.drain()
-  here.links.drain()
+  const channel = pair.channelAtHomeOnSecond('c')
 
   const members = () => {
     const outcome = there.relay.home.presenceStats({ channel })
