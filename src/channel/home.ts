@@ -63,7 +63,7 @@ export class Home {
   readonly #idempotency = new IdempotencyCache()
   readonly #memory: HistoryMemory
   readonly #replyBytesMax: number
-  #sweep: Iterator<Channel> | undefined
+  #sweep: Iterator<Channel> = this.#channels.values()
   #makeRoomFromMs = 0
   #scratch = Buffer.allocUnsafeSlow(64 << 10)
 
@@ -270,13 +270,15 @@ export class Home {
   #ageSome(nowMs: number): void {
     const { routes } = this.#options
     const crowded = routes.used() >= routes.capacity * CROWDED_FROM
-    this.#sweep ??= this.#channels.values()
-    for (let looked = 0; looked < SWEEP_CHANNELS_MAX; looked++) {
-      const next = this.#sweep.next()
+    // Each channel at most once a turn, going on where the last turn ended.
+    const lookMax = Math.min(SWEEP_CHANNELS_MAX, this.#channels.size)
+    for (let looked = 0; looked < lookMax; looked++) {
+      let next = this.#sweep.next()
       if (next.done === true) {
-        this.#sweep = undefined
-        break
+        this.#sweep = this.#channels.values()
+        next = this.#sweep.next()
       }
+      if (next.done === true) return
       this.#age(next.value, nowMs, crowded)
     }
   }

@@ -98,10 +98,14 @@ export class Flusher {
     for (const outbox of flushed) outbox.afterFlush()
   }
 
-  /** Sends what waits for one connection now: its goodbye comes next. */
-  finish(outbox: Outbox): void {
+  /** Sends what waits for one connection now: its goodbye comes next, or so much waits that it shall not be more. */
+  flushNow(outbox: Outbox): void {
     const bytes = outbox.flush(this.#scratch, monotonicMs())
-    if (bytes > 0) this.#countFrame(outbox, bytes)
+    if (bytes === 0) return
+    this.#countFrame(outbox, bytes)
+    if (!outbox.overLimit) return
+    this.#doomed.push(outbox)
+    this.#schedule()
   }
 
   #countFrame(outbox: Outbox, bytes: number): void {

@@ -98,8 +98,12 @@ export class Session implements SessionPort, OutboxOwner {
 
   #mustWait(): boolean {
     if (this.#holds > 0 || this.#queue?.isEmpty === false) return true
-    // Replies to a client that does not read would pile up: its commands wait until it does.
-    return this.outbox.lagging || this.outbox.pendingSize > this.env.outboxLimits.softBytes
+    // Replies to a client that does not read would pile up: its commands wait until it does. What waits only for the
+    // end of this tick says nothing of its reading, and is sent to see.
+    const { outbox } = this
+    const { softBytes } = this.env.outboxLimits
+    if (!outbox.lagging && outbox.pendingSize > softBytes) this.env.flusher.flushNow(outbox)
+    return outbox.lagging || outbox.pendingSize > softBytes
   }
 
   #drainQueue(): void {
@@ -112,9 +116,8 @@ export class Session implements SessionPort, OutboxOwner {
   }
 
   #mayGoOn(): boolean {
-    const open = this.state.kind === 'opening' || this.state.kind === 'live'
     return (
-      open &&
+      this.isOpen &&
       this.#holds === 0 &&
       !this.outbox.lagging &&
       this.outbox.pendingSize <= this.env.outboxLimits.softBytes
@@ -249,7 +252,7 @@ export class Session implements SessionPort, OutboxOwner {
     this.#end(disconnect.code)
     // From here on nothing that the last flush brings (a full socket, say) is this session's business any more.
     this.state = { kind: 'closing', untilMs: monotonicMs() + CLOSING_MS }
-    this.env.flusher.finish(this.outbox)
+    this.env.flusher.flushNow(this.outbox)
     this.env.wheel.schedule(this, this.state.untilMs)
     this.outbox.wire.end(disconnect)
   }
@@ -353,8 +356,8 @@ export class Session implements SessionPort, OutboxOwner {
       if (!this.outbox.lagging) return this.disconnect(disconnects.noPong)
       live.pongDueMs = nowMs + client.pong_timeout
     }
-    if (this.outbox.lagging && nowMs >= this.outbox.laggingSinceMs + client.slow_timeout)
-      return this.onTooSlow()
+    const { lagging, laggingSinceMs } = this.outbox
+    if (lagging && nowMs >= laggingSinceMs + client.slow_timeout) return this.onTooSlow()
     if (live.expireAt !== 0 && wallMs() >= live.expireAt * 1000 + client.expired_close_delay) {
       return this.disconnect(disconnects.expired)
     }

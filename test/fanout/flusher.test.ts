@@ -185,7 +185,7 @@ describe('a tick', () => {
     const one = createConnection()
     shard.flusher.write(one.outbox, 'r1')
     shard.flusher.write(one.outbox, 'goodbye')
-    shard.flusher.finish(one.outbox)
+    shard.flusher.flushNow(one.outbox)
     shard.flusher.flush()
     expect(one.wire.sends).toEqual([['r1', 'goodbye']])
   })
