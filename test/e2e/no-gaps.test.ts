@@ -147,6 +147,9 @@ test('a client that is moved about recovers everything', async () => {
     client.connect()
     expect(await again).toMatchObject({ wasRecovering: true, recovered: true })
   }
-  await expect.poll(() => offsets.length, PATIENTLY).toBe(100)
-  expect(offsets).toEqual(range(1, 100))
+  // The SDK may still hand over a frame of the connection it has left, after it asked the next one for everything from
+  // an earlier offset: such a publication comes twice (seen on the wire: once by each connection).
+  const distinct = () => [...new Set(offsets)]
+  await expect.poll(() => distinct().length, PATIENTLY).toBe(100)
+  expect(distinct()).toEqual(range(1, 100))
 })
