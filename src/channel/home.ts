@@ -53,6 +53,7 @@ const SWEEP_CHANNELS_MAX = 10_000
 const UNPUBLISHED_KEEP_MS = 60_000
 /** From this share on the route table counts as crowded. */
 const CROWDED_FROM = 0.9
+/** A flood into a full table must not cause a sweep for each command. */
 const MAKE_ROOM_PAUSE_MS = 100
 /** A history reply or recovery is cut to so much text: it has to fit in one record of a ring and one frame. */
 const REPLY_BYTES_MAX = 512 << 10
@@ -256,10 +257,7 @@ export class Home {
     this.#options.row[slots.channels] = this.#channels.size
   }
 
-  /**
-   * The route table is full: channels at home here that are only remembered give their places back. Once in a while
-   * only, for it costs as much as a sweep and a flood may ask for it again and again.
-   */
+  /** The route table is full: channels at home here that are only remembered give their places back. */
   makeRoom(): void {
     const nowMs = monotonicMs()
     if (nowMs < this.#makeRoomFromMs) return

@@ -17,7 +17,7 @@ import type { UwsApp } from './uws.ts'
 type Attached = { wire: WebSocketWire; session: Session } | { wire: undefined; session: undefined }
 type Socket = WebSocket<Attached>
 
-export const WEBSOCKET_PATH = '/connection/websocket'
+const WEBSOCKET_PATH = '/connection/websocket'
 
 /** The one subprotocol that is chosen if a client offers it; most offer none. */
 const JSON_PROTOCOL = 'centrifuge-json'

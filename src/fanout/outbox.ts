@@ -130,15 +130,11 @@ export class Outbox {
       kept.splice(at, 1)
     }
     const newest = newestOf(frame)
-    return older + frame.publications - newest.publications + this.#keep(subscriber, newest)
+    return older + frame.publications - newest.publications + this.keepNewest(subscriber, newest)
   }
 
   /** Keeps the frame, and drops the oldest kept ones when there are too many bytes. Returns the publications dropped. */
   keepNewest(subscriber: object, frame: Frame): number {
-    return this.#keep(subscriber, frame)
-  }
-
-  #keep(subscriber: object, frame: Frame): number {
     this.#kept ??= []
     const kept = this.#kept
     kept.push({ subscriber, frame: stableFrame(frame) })

@@ -24,10 +24,6 @@ export class CatchUp {
     this.#live = live
   }
 
-  start(): void {
-    this.resume()
-  }
-
   /** Goes on with the next page, if one is due. */
   resume(): void {
     const session = this.#session

@@ -320,7 +320,7 @@ export class Session implements SessionPort, OutboxOwner {
     this.#notLagging()
     this.outbox.resume()
     this.#catchUp ??= new CatchUp(this, this.state)
-    this.#catchUp.start()
+    this.#catchUp.resume()
     this.#afterNextFlush()
   }
 
