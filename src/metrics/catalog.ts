@@ -349,6 +349,22 @@ export const mainGauges = {
     labelNames: ['table'],
   },
   shards: { name: 'fanwire_shards', unit: 'count', help: 'Shards in service.' },
+  ready: { name: 'fanwire_ready', unit: 'count', help: 'Whether /ready says 200: 1 or 0.' },
+  clockSeconds: {
+    name: 'fanwire_clock_seconds',
+    unit: 'seconds',
+    help: 'The monotonic clock at the scrape: less fanwire_loop_turn_seconds, how long ago a loop turned.',
+  },
+  connectionLimit: {
+    name: 'fanwire_connection_limit',
+    unit: 'count',
+    help: 'Connections that the relay takes at most; 0: no limit.',
+  },
+  historyLimitBytes: {
+    name: 'fanwire_history_limit_bytes',
+    unit: 'bytes',
+    help: 'Bytes that the histories of all shards may take together; each shard has an equal part.',
+  },
   uptimeSeconds: {
     name: 'fanwire_uptime_seconds',
     unit: 'seconds',

@@ -139,6 +139,23 @@ test('after a known conversation the counts are those of the conversation', asyn
   }
 })
 
+test('limits and the clock stand beside what is measured by them', async () => {
+  const relay = await startTestRelay({
+    client: { connection_limit: 7 },
+    channel: { history_memory_limit: 2 ** 20 },
+  })
+  onTestFinished(() => void relay.process.kill('SIGKILL'))
+  const gauges = ['fanwire_ready', 'fanwire_connection_limit', 'fanwire_history_limit_bytes']
+  expect(await Promise.all(gauges.map(name => relay.metric(name)))).toEqual([1, 7, 2 ** 20])
+  const turned = (shard: number) => relay.metric(`fanwire_loop_turn_seconds{shard="${shard}"}`)
+  for (const shard of [0, 1]) await expect.poll(() => turned(shard), PATIENTLY).toBeGreaterThan(0)
+  const families = await scrape(relay)
+  const clockSeconds = sumOf(families, 'fanwire_clock_seconds')
+  for (const shard of ['0', '1']) {
+    expect(sumOf(families, 'fanwire_loop_turn_seconds', { shard })).toBeLessThanOrEqual(clockSeconds)
+  }
+})
+
 test('bytes are counted as they were on the wire', async () => {
   const relay = await startRelay()
   const client = await FrameClient.open(relay.websocketUrl)

@@ -19,6 +19,10 @@ const extraGauges: ExporterOptions['extraGauges'] = {
     { labels: { table: 'presence' }, value: 512 },
   ],
   shards: () => 2,
+  ready: () => 1,
+  clockSeconds: () => 20,
+  connectionLimit: () => 1000,
+  historyLimitBytes: () => 2 ** 20,
   uptimeSeconds: () => 1.5,
   buildInfo: () => [{ labels: { version: '0.1.0', node: 'v22 "quoted" \\ \n' }, value: 1 }],
 }
