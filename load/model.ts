@@ -197,3 +197,6 @@ export type RunResult = Readonly<{
   series: readonly Interval[]
   findings: readonly Finding[]
 }>
+
+/** What `--repeat N` writes: the runs in the order in which they were made, all with the same options. */
+export type RepeatedRuns = Readonly<{ schema: typeof RESULT_SCHEMA; runs: readonly RunResult[] }>
