@@ -39,7 +39,8 @@ export type Window = Readonly<{
   seconds: number
   sent: number
   delivered: number
-  latency: LatencySummaries
+  /** Of what was due in it and has come; whole after drain(). */
+  latency: () => Promise<LatencySummaries>
   serverCpuUs?: number
   serverBytes?: number
 }>

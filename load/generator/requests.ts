@@ -59,6 +59,8 @@ export type ReceiverRequest =
     }>
   | Readonly<{ kind: 'stopChurn' }>
   | Readonly<{ kind: 'reconnectWhenEnded'; on: boolean }>
+  /** The latency of all windows so far; answered with WindowLatencies. Scenarios compare windows by it. */
+  | Readonly<{ kind: 'windows' }>
   /** Since the last progress. */
   | Readonly<{ kind: 'progress' }>
   /** Closes the books: what is owed is known now. */
@@ -118,9 +120,11 @@ export type ReceiverFinish = Readonly<{
   recovered: number
   overflowed: number
   unreadable: number
-  /** Of each window: id → latency histogram of all recipients. */
-  windows: ReadonlyArray<readonly [id: number, latency: Uint8Array]>
+  windows: WindowLatencies
 }>
+
+/** Of each window: id → latency histogram of all recipients, without those aside. */
+export type WindowLatencies = ReadonlyArray<readonly [id: number, latency: Uint8Array]>
 
 /** What a thread used since it was last asked. */
 export type Use = Readonly<{
