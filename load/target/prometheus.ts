@@ -1,0 +1,41 @@
+// Reads the few figures that a run wants from a Prometheus page. Main thread.
+// Invariant: a page that can't be had or lacks a figure gives undefined: a run does not fail for its metrics.
+
+import type { Used } from './target.ts'
+
+const TIMEOUT_MS = 2000
+
+export async function fetchMetrics(url: string): Promise<string | undefined> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) })
+    return response.ok ? await response.text() : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** CPU and memory as prom-client and all official Prometheus libraries name them. */
+export function usedFrom(page: string): Used {
+  const seconds = samplesOf(page, 'process_cpu_seconds_total')[0]
+  return {
+    cpuUs: seconds === undefined ? undefined : seconds * 1e6,
+    bytes: samplesOf(page, 'process_resident_memory_bytes')[0],
+  }
+}
+
+/** How busy each shard's loop is, 0–1, in the order of the page; empty where the page has no such figure. */
+export function shardUtilizations(page: string): readonly number[] {
+  return samplesOf(page, 'fanwire_event_loop_utilization')
+}
+
+/** Values of all samples of a metric, whatever their labels. */
+export function samplesOf(page: string, name: string): readonly number[] {
+  const values: number[] = []
+  for (const line of page.split('\n')) {
+    if (!line.startsWith(name)) continue
+    const sample = /^(?:\{[^}]*\})? (\S+)/.exec(line.slice(name.length))
+    const value = Number(sample?.[1])
+    if (Number.isFinite(value)) values.push(value)
+  }
+  return values
+}

@@ -1,0 +1,218 @@
+// The project's own relay as a child process, as users run it. Main thread.
+// Invariant: it never outlives this process (leash.ts), and nothing of it is left when it has ended.
+
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { LoadError } from '../errors.ts'
+import { fetchMetrics, shardUtilizations, usedFrom } from './prometheus.ts'
+import type { RunningTarget, Used } from './target.ts'
+import { cpuUsOf, residentBytesOf } from './usage.ts'
+
+export type RelayOptions = Readonly<{
+  /** Checkout whose relay it is; ends in `/`. */
+  root: URL
+  /** Sections of its configuration; ports are free ones. */
+  sections: Readonly<Record<string, unknown>>
+  apiKey: string
+}>
+
+export const OWN_ROOT = new URL('../../', import.meta.url)
+
+const LEASH = new URL('./leash.ts', import.meta.url).href
+const DIALECT = new URL('../generator/fanwire.ts', import.meta.url).href
+/** A relay that isn't ready after so long won't be. */
+const READY_TIMEOUT_MS = 30_000
+/** Above the relay's own termination_timeout: it ends by itself. */
+const TERMINATE_TIMEOUT_MS = 45_000
+/** Of what it said last; enough for an error and what led to it. */
+const SAID_LINES_MAX = 12
+const WARNING_LEVEL = 40
+
+type Ports = Readonly<{ http: number; tcp: number; internal: number }>
+const ANY_PORTS: Ports = { http: 0, tcp: 0, internal: 0 }
+
+/** One run of the relay's process. */
+type Run = Readonly<{
+  child: ChildProcess
+  ports: Ports
+  /** With its exit code, null after a signal. */
+  exited: Promise<number | null>
+  /** Warnings, errors and what is no log line, newest last. */
+  said: readonly string[]
+}>
+
+export async function startRelay(options: RelayOptions): Promise<RunningTarget> {
+  let run = await startOnce(options, ANY_PORTS)
+  const { ports } = run
+  let expectsEnd = false
+  const failed = Promise.withResolvers<never>()
+  failed.promise.catch(() => {})
+  const watch = ({ exited, said }: Run) =>
+    exited.then(code => {
+      if (!expectsEnd)
+        failed.reject(new LoadError(`the relay ended in the middle (${ending(code)})${tail(said)}`))
+    })
+  void watch(run)
+  const metricsUrl = `http://127.0.0.1:${ports.internal}/metrics`
+  return {
+    described: await describe(options.root, ports),
+    endpoint: {
+      dialect: DIALECT,
+      websocket: `ws://127.0.0.1:${ports.http}/connection/websocket`,
+      tcp: { host: '127.0.0.1', port: ports.tcp },
+      api: `http://127.0.0.1:${ports.http}/api`,
+      apiKey: options.apiKey,
+    },
+    use: () => useOf(run.child.pid!, metricsUrl),
+    shardUtilizations: async () => shardUtilizations((await fetchMetrics(metricsUrl)) ?? ''),
+    relay: {
+      get pid() {
+        return run.child.pid!
+      },
+      async terminate() {
+        expectsEnd = true
+        const fromMs = performance.now()
+        const { child, exited } = run
+        child.kill('SIGTERM')
+        const timer = setTimeout(() => child.kill('SIGKILL'), TERMINATE_TIMEOUT_MS)
+        const code = await exited
+        clearTimeout(timer)
+        return { code, tookMs: performance.now() - fromMs }
+      },
+      async start() {
+        run = await startOnce(options, ports)
+        expectsEnd = false
+        void watch(run)
+      },
+    },
+    failed: failed.promise,
+    async stop() {
+      expectsEnd = true
+      // Clients that are still there would be told to reconnect, one after another.
+      run.child.kill('SIGKILL')
+      await run.exited
+    },
+  }
+}
+
+async function startOnce(options: RelayOptions, ports: Ports): Promise<Run> {
+  const directory = await mkdtemp(join(tmpdir(), 'fanwire-load-'))
+  try {
+    const file = join(directory, 'config.json')
+    await writeFile(file, JSON.stringify(configOf(options, ports)), { mode: 0o600 })
+    const main = fileURLToPath(new URL('src/main.ts', options.root))
+    const child = spawn(process.execPath, ['--import', LEASH, main, '--config', file], {
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: environment(),
+      // A group of its own: ^C is for the run, which ends it when the books are closed.
+      detached: true,
+    })
+    return await untilReady(child)
+  } finally {
+    // It reads its configuration once, at start.
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+function configOf({ sections, apiKey }: RelayOptions, ports: Ports): object {
+  return {
+    ...sections,
+    http_server: { ...section(sections.http_server), port: ports.http, internal_port: ports.internal },
+    tcp: { ...section(sections.tcp), port: ports.tcp },
+    http_api: { ...section(sections.http_api), key: apiKey },
+  }
+}
+
+function section(value: unknown): object {
+  return typeof value === 'object' && value !== null ? value : {}
+}
+
+/** Without the options of another relay, and without what the run itself is told there. */
+function environment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('FANWIRE_')))
+}
+
+async function untilReady(child: ChildProcess): Promise<Run> {
+  const said: string[] = []
+  const say = (line: string) => {
+    said.push(line)
+    if (said.length > SAID_LINES_MAX) said.shift()
+  }
+  const exited = once(child, 'exit').then(
+    ([code]) => code as number | null,
+    error => {
+      say(String(error))
+      return null
+    },
+  )
+  createInterface({ input: child.stderr! }).on('line', say)
+  const ready = Promise.withResolvers<Record<string, unknown>>()
+  createInterface({ input: child.stdout! }).on('line', line => {
+    const entry = logLine(line)
+    if (entry?.msg === 'relay is ready') ready.resolve(entry)
+    if (entry === undefined || Number(entry.level) >= WARNING_LEVEL) say(line)
+  })
+  const timer = setTimeout(() => child.kill('SIGKILL'), READY_TIMEOUT_MS)
+  const entry = await Promise.race([ready.promise, exited])
+  clearTimeout(timer)
+  if (entry === null || typeof entry === 'number') {
+    throw new LoadError(`the relay did not start (${ending(entry)})${tail(said)}`)
+  }
+  const portOf = (key: string) => Number(/:(\d+)(\/|$)/.exec(String(entry[key]))?.[1])
+  const ports = { http: portOf('websocket'), tcp: portOf('tcp'), internal: portOf('internal') }
+  return { child, ports, exited, said }
+}
+
+function logLine(line: string): Record<string, unknown> | undefined {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}
+
+function ending(code: number | null): string {
+  return code === null ? 'killed by a signal' : `exit code ${code}`
+}
+
+function tail(said: readonly string[]): string {
+  return said.length === 0 ? '' : `; it said last:\n  ${said.join('\n  ')}`
+}
+
+async function useOf(pid: number, metricsUrl: string): Promise<Used> {
+  const cpuUs = cpuUsOf(pid)
+  const bytes = residentBytesOf(pid)
+  if (cpuUs !== undefined && bytes !== undefined) return { cpuUs, bytes }
+  // Where the system has no /proc the relay knows itself.
+  const page = await fetchMetrics(metricsUrl)
+  return page === undefined ? { cpuUs, bytes } : usedFrom(page)
+}
+
+async function describe(root: URL, ports: Ports): Promise<RunningTarget['described']> {
+  const { version } = JSON.parse(await readFile(new URL('package.json', root), 'utf8'))
+  const revision = await revisionOf(root)
+  return {
+    kind: 'own',
+    name: 'fanwire',
+    version,
+    url: `ws://127.0.0.1:${ports.http}/connection/websocket`,
+    ...(revision === undefined ? {} : { revision }),
+  }
+}
+
+/** Short hash, with a mark where files differ from it; undefined where git can't tell. */
+async function revisionOf(root: URL): Promise<string | undefined> {
+  try {
+    const run = promisify(execFile)
+    const { stdout } = await run('git', ['describe', '--always', '--dirty', '--exclude', '*'], { cwd: root })
+    return stdout.trim()
+  } catch {
+    return undefined
+  }
+}
