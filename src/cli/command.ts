@@ -10,6 +10,7 @@ const loaders: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./serve.ts')).serve,
   'check-config': async () => (await import('./check-config.ts')).checkConfig,
   'print-config': async () => (await import('./print-config.ts')).printConfig,
+  health: async () => (await import('./health.ts')).health,
   token: async () => (await import('./token.ts')).token,
   version: async () => (await import('./version.ts')).version,
   help: async () => (await import('./help.ts')).help,
