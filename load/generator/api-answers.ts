@@ -1,0 +1,53 @@
+// What the server API answers to publications, read as their outcomes. Runs on the publisher's thread. Pure.
+// Invariant: as many outcomes as publications, in their order; what can't be read is of unknown outcome.
+
+import type { Outcome } from './lane.ts'
+
+export type Answer = Readonly<{ status: number; text: string }>
+
+type Problem = Readonly<{ code: number; message: string }>
+type Reply = Readonly<{ error?: Problem }>
+
+const STATUS_OK = 200
+const STATUS_INTERNAL = 500
+/** "internal server error": the relay's way to say that it may have been carried out or not. */
+const CODE_INTERNAL = 100
+/** What is shown of an answer that is no JSON. */
+const TEXT_SHOWN_MAX = 80
+
+const ACKNOWLEDGED: Outcome = { kind: 'acknowledged' }
+const UNREADABLE: Outcome = { kind: 'unknown', reason: 'unreadable answer' }
+
+/** @param count publications in the request; more than one went as a batch */
+export function outcomesOf({ status, text }: Answer, count: number): readonly Outcome[] {
+  const body = parse(text)
+  if (status !== STATUS_OK) {
+    const kind = status === STATUS_INTERNAL ? 'unknown' : 'refused'
+    return Array<Outcome>(count).fill({ kind, reason: problemOf({ status, text }) })
+  }
+  const replies = count === 1 || body?.error !== undefined ? Array(count).fill(body) : body?.replies
+  return Array.from({ length: count }, (_, index) => outcomeOf(replies?.[index]))
+}
+
+/** In words, what an answer that is no success says. */
+export function problemOf({ status, text }: Answer): string {
+  const problem = parse(text)?.error
+  if (problem !== undefined) return `HTTP ${status}: ${problem.code} ${problem.message}`
+  return `HTTP ${status}: ${text.slice(0, TEXT_SHOWN_MAX)}`
+}
+
+function outcomeOf(reply: Reply | undefined): Outcome {
+  if (reply === undefined) return UNREADABLE
+  if (reply.error === undefined) return ACKNOWLEDGED
+  const { code, message } = reply.error
+  return { kind: code === CODE_INTERNAL ? 'unknown' : 'refused', reason: `${code} ${message}` }
+}
+
+function parse(text: string): (Reply & Readonly<{ replies?: readonly Reply[] }>) | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? value : undefined
+  } catch {
+    return undefined
+  }
+}
