@@ -1,0 +1,303 @@
+// The parts of the report page, from the verdict on top down to the threads. Pure.
+// Invariant: whatever the verdict calls not valid is marked as such wherever it is shown.
+
+import type { LatencySummary, RunResult, Verdict } from '../model.ts'
+import { type Html, html } from './html.ts'
+import type { Plot, PlotUnit } from './plots.ts'
+import {
+  formatBytes,
+  formatCores,
+  formatCount,
+  formatRate,
+  formatSeconds,
+  formatShare,
+  formatUs,
+  formatValue,
+  NOTHING,
+} from './units.ts'
+
+const TRANSPORTS = { ws: 'WebSocket', tcp: 'TCP', mixed: 'WebSocket and TCP' } as const
+const PUBLISHERS = { api: 'HTTP API', client: 'client connections' } as const
+
+export function masthead(result: RunResult): Html {
+  const { load, target } = result
+  const started = result.startedAt.replace('T', ' ').replace(/\.\d+Z$/, ' UTC')
+  return html`<header class="masthead">
+<p class="wordmark"><span>fanwire</span> load test</p>
+<h1>${result.scenario}</h1>
+<p class="question">${result.question}</p>
+<ul class="facts">
+<li>${formatCount(load.subscribers)} subscribers</li>
+<li>${formatCount(load.channels)} ${load.channels === 1 ? 'channel' : 'channels'}</li>
+<li>${formatRate(load.rate)} publications/s of ${formatCount(load.size)} bytes</li>
+<li>${TRANSPORTS[load.transport] ?? load.transport}, published by ${PUBLISHERS[load.publish] ?? load.publish}</li>
+<li>${target.name}${target.version === undefined ? '' : ` ${target.version}`}</li>
+<li><time datetime="${result.startedAt}">${started}</time>, ${formatSeconds(result.tookS)}</li>
+</ul>
+</header>`
+}
+
+type Mood = 'good' | 'limit' | 'bad'
+
+const MOODS: Readonly<Record<Mood, Readonly<{ word: string; sign: Html }>>> = {
+  good: { word: 'Clean', sign: html`<path d="M5 12.5l4.5 4.5L19 7.5"/>` },
+  limit: { word: 'Not valid', sign: html`<path d="M12 4.5v9M12 18v.5"/>` },
+  bad: { word: 'Faulty', sign: html`<path d="M6 6l12 12M18 6L6 18"/>` },
+}
+
+function moodOf({ exitCode, latencyValid }: Verdict): Mood {
+  if (exitCode === 1) return 'bad'
+  return exitCode === 0 && latencyValid ? 'good' : 'limit'
+}
+
+export function verdictBanner({ verdict }: RunResult): Html {
+  const mood = moodOf(verdict)
+  const { word, sign } = MOODS[mood]
+  const invalid = verdict.latencyValid
+    ? undefined
+    : html`<p class="invalid-note">Latency figures are <strong>NOT VALID</strong>: the generator was the limit.</p>`
+  return html`<section class="verdict ${mood}" aria-label="Verdict">
+<svg class="sign" viewBox="0 0 24 24" aria-hidden="true">${sign}</svg>
+<div>
+<p class="word">${word}</p>
+<h2>${verdict.headline}</h2>
+${invalid}
+${list(verdict.faults, 'Faults')}
+${list(verdict.generatorLimits, 'What limited the generator')}
+</div>
+<p class="exit">exit code <b>${verdict.exitCode}</b></p>
+</section>`
+}
+
+function list(lines: readonly string[], label: string): Html | undefined {
+  if (lines.length === 0) return undefined
+  return html`<ul aria-label="${label}">${lines.map(line => html`<li>${line}</li>`)}</ul>`
+}
+
+type Figure = Readonly<{ label: string; value: string; bad?: boolean }>
+
+export function tiles(result: RunResult): Html {
+  const { latency, ledger, offered, server } = result
+  const count = (label: string, value: number): Figure => ({
+    label,
+    value: formatCount(value),
+    bad: value > 0,
+  })
+  const us = (label: string, value: number): Figure => ({ label, value: formatUs(value) })
+  const valid = result.verdict.latencyValid
+  return html`<section class="tiles" aria-label="Key figures">
+${tile('Deliveries', [{ label: 'a second', value: formatRate(result.deliveriesPerSecond) }], {
+  note: `${formatRate(offered.sentPerSecond)} publications/s sent of ${formatRate(offered.wantedPerSecond)}`,
+})}
+${tile(
+  'Latency to every recipient',
+  [us('p50', latency.all.p50Us), us('p99', latency.all.p99Us), us('p99.9', latency.all.p999Us)],
+  {
+    latency: true,
+    valid,
+    note: `highest ${formatUs(latency.all.maxUs)} of ${formatCount(latency.all.count)}`,
+  },
+)}
+${tile('Latency to the last recipient', [us('p50', latency.last.p50Us), us('p99', latency.last.p99Us)], {
+  latency: true,
+  valid,
+  note: `first recipient: p50 ${formatUs(latency.first.p50Us)}`,
+})}
+${tile(
+  'Ledger',
+  [
+    count('lost', ledger.lost),
+    count('duplicated', ledger.duplicated),
+    count('out of order', ledger.outOfOrder),
+  ],
+  { note: `${formatCount(ledger.delivered)} of ${formatCount(ledger.expected)} delivered` },
+)}
+${tile(
+  'Server processor time',
+  [
+    { label: 'a delivery', value: server === undefined ? NOTHING : formatUs(server.cpuUsPerDelivery) },
+    { label: 'cores', value: server === undefined ? NOTHING : formatCores(server.cores) },
+  ],
+  { note: server === undefined ? 'its process could not be seen' : 'mean of the measured phases' },
+)}
+${tile(
+  'Server memory',
+  [{ label: 'highest', value: server === undefined ? NOTHING : formatBytes(server.bytesMax) }],
+  {
+    note:
+      server === undefined
+        ? 'its process could not be seen'
+        : `${formatBytes(server.bytesBefore)} before, ${formatBytes(server.bytesAfter)} after`,
+  },
+)}
+</section>`
+}
+
+function tile(
+  title: string,
+  figures: readonly Figure[],
+  options: Readonly<{ note: string; latency?: boolean; valid?: boolean }>,
+): Html {
+  const invalid = options.latency === true && options.valid === false
+  return html`<div class="tile${options.latency === true ? ' latency' : ''}${invalid ? ' invalid' : ''}">
+<h3>${title}</h3>
+${invalid ? html`<p class="stamp">not valid</p>` : undefined}
+<dl>${figures.map(
+    ({ label, value, bad }) =>
+      html`<div${bad === true ? html` class="bad"` : undefined}><dt>${label}</dt><dd>${value}</dd></div>`,
+  )}</dl>
+<p class="note">${options.note}</p>
+</div>`
+}
+
+export function plotFigure(plot: Plot, phases: RunResult['phases'], valid: boolean): Html {
+  const invalid = plot.isLatency && !valid
+  const height = plot.wide === true ? ' wide' : ''
+  return html`<figure class="plot${height}${invalid ? ' invalid' : ''}" id="${plot.id}">
+<figcaption><h3 id="${plot.id}-title">${plot.title}</h3>${invalid ? html`<p class="stamp">not valid</p>` : undefined}
+<p class="note">${plot.note}</p></figcaption>
+<div class="canvas" data-plot="${plot.id}"></div>
+<details><summary>Table: ${plot.title.toLowerCase()}</summary>
+<div class="scroll" tabindex="0" role="region" aria-labelledby="${plot.id}-title">${plotTable(plot, phases)}</div></details>
+</figure>`
+}
+
+/** The same rows as the points of the plot; its script takes the legend's texts from here. */
+function plotTable({ id, x, xs, lines, unit }: Plot, phases: RunResult['phases']): Html {
+  const head = x === 'time' ? 'seconds' : 'percentile'
+  const phaseHead = x === 'time' ? html`<th scope="col">phase</th>` : undefined
+  const cells = (row: number) => lines.map(({ values }) => html`<td>${plotValue(values[row]!, unit)}</td>`)
+  const rowAt = (at: number, row: number) =>
+    html`<tr><th scope="row">${x === 'time' ? at.toFixed(1) : percentileOf(at)}</th>${cells(row)}${
+      x === 'time' ? html`<td>${phaseAt(phases, at)}</td>` : undefined
+    }</tr>\n`
+  return html`<table data-table="${id}"><thead><tr><th scope="col">${head}</th>${lines.map(
+    ({ label }) => html`<th scope="col">${label}</th>`,
+  )}${phaseHead}</tr></thead><tbody>${xs.map(rowAt)}</tbody></table>`
+}
+
+function plotValue(value: number | null, unit: PlotUnit): string {
+  if (value === null) return NOTHING
+  switch (unit) {
+    case 'us':
+      return formatUs(value)
+    case '1/s':
+      return `${formatRate(value)}/s`
+    case 'cores':
+      return formatCores(value)
+    case 'bytes':
+      return formatBytes(value)
+    default:
+      return unit satisfies never
+  }
+}
+
+function phaseAt(phases: RunResult['phases'], atS: number): string {
+  return phases.find(({ fromS, toS }) => atS > fromS && atS <= toS)?.name ?? ''
+}
+
+function percentileOf(x: number): string {
+  return `${Number((100 * (1 - 1 / x)).toFixed(6))} %`
+}
+
+export function latencyTable({ latency, offered, verdict }: RunResult): Html {
+  const rows: readonly (readonly [string, LatencySummary])[] = [
+    ['every recipient', latency.all],
+    ['first recipient', latency.first],
+    ['last recipient', latency.last],
+    ['publisher’s answer', offered.acknowledgement],
+  ]
+  const invalid = !verdict.latencyValid
+  return html`<section class="card${invalid ? ' invalid' : ''}"><h2>Latency</h2>
+${invalid ? html`<p class="stamp">not valid</p>` : undefined}
+<p class="note">From the intended send time of a publication to the read of the receiver’s socket.</p>
+<div class="scroll" tabindex="0" role="region" aria-label="Latency"><table>
+<thead><tr><th scope="col">to</th>${['p50', 'p90', 'p99', 'p99.9', 'max', 'count'].map(
+    head => html`<th scope="col">${head}</th>`,
+  )}</tr></thead>
+<tbody>${rows.map(
+    ([name, row]) =>
+      html`<tr><th scope="row">${name}</th>${[row.p50Us, row.p90Us, row.p99Us, row.p999Us, row.maxUs].map(
+        value => html`<td>${formatUs(value)}</td>`,
+      )}<td>${formatCount(row.count)}</td></tr>`,
+  )}</tbody></table></div></section>`
+}
+
+export function ledgerTable({ ledger }: RunResult): Html {
+  const rows: readonly (readonly [label: string, value: number, note: string, isFault: boolean])[] = [
+    ['sent', ledger.sent, 'publications that were due', false],
+    ['acknowledged', ledger.acknowledged, 'answered by the server', false],
+    ['refused', ledger.refused, 'answered with an error', false],
+    ['unknown', ledger.unknown, 'the connection ended before the answer', false],
+    ['expected', ledger.expected, 'deliveries that are owed', false],
+    ['delivered', ledger.delivered, 'without duplicates', false],
+    ['lost', ledger.lost, 'owed, and nobody said so', true],
+    ['told lost', ledger.toldLost, 'owed, but the subscriber was told', false],
+    ['duplicated', ledger.duplicated, 'came more than once', true],
+    ['out of order', ledger.outOfOrder, 'came after a later one', true],
+    ['recovered', ledger.recovered, 'by the answer to a resubscription', false],
+    ['unreadable', ledger.unreadable, 'with our mark, but not of this run', true],
+    ['overflowed', ledger.overflowed, 'subscriptions of which more is wrong than counted', true],
+  ]
+  return html`<section class="card"><h2>Ledger</h2>
+<p class="note">Of the whole run, warm-up included.</p>
+<table class="ledger"><tbody>${rows.map(
+    ([label, value, note, isFault]) =>
+      html`<tr${isFault && value > 0 ? html` class="bad"` : undefined}><th scope="row">${label}<small>${note}</small></th><td>${formatCount(value)}</td></tr>`,
+  )}</tbody></table></section>`
+}
+
+export function findings(result: RunResult): Html | undefined {
+  const { remarks } = result.verdict
+  if (result.findings.length === 0 && remarks.length === 0) return undefined
+  const rows = result.findings.map(
+    ({ label, value, unit, note }) =>
+      html`<tr><th scope="row">${label}${note === undefined ? undefined : html`<small>${note}</small>`}</th><td>${formatValue(value, unit)}</td></tr>`,
+  )
+  return html`<section class="card"><h2>Findings of ${result.scenario}</h2>
+${rows.length === 0 ? undefined : html`<table class="ledger"><tbody>${rows}</tbody></table>`}
+${remarks.length === 0 ? undefined : html`<h3>Remarks</h3><ul class="remarks">${remarks.map(line => html`<li>${line}</li>`)}</ul>`}
+</section>`
+}
+
+export function threads({ generator, offered }: RunResult): Html {
+  return html`<section class="card"><h2>Generator</h2>
+<p class="note">${formatCores(generator.cores)} cores, at most ${formatBytes(generator.bytesMax)}. Publications left late by p99 ${formatUs(offered.latenessP99Us)}, at most ${formatUs(offered.latenessMaxUs)}.</p>
+<div class="scroll" tabindex="0" role="region" aria-label="Threads of the generator"><table>
+<thead><tr><th scope="col">thread</th>${[
+    'busy',
+    'busiest second',
+    'loop delay p99',
+    'max',
+    'waited for a core',
+  ].map(head => html`<th scope="col">${head}</th>`)}</tr></thead>
+<tbody>${generator.threads.map(
+    thread =>
+      html`<tr><th scope="row">${thread.name}</th><td>${formatShare(thread.utilization)}</td><td>${formatShare(thread.utilizationMax)}</td><td>${formatUs(thread.delayP99Us)}</td><td>${formatUs(thread.delayMaxUs)}</td><td>${thread.waitedForCore === undefined ? NOTHING : formatShare(thread.waitedForCore)}</td></tr>`,
+  )}</tbody></table></div></section>`
+}
+
+export function setting(result: RunResult): Html {
+  const { machine, load, target } = result
+  const rows: readonly (readonly [string, string])[] = [
+    ['machine', `${machine.cpu}, ${machine.cores} cores, ${formatBytes(machine.memoryBytes)}`],
+    ['system', `${machine.system}, Node ${machine.node.replace(/^v/, '')}`],
+    ['target', [target.name, target.version, target.url].filter(part => part !== undefined).join(', ')],
+    ['revision', target.revision ?? NOTHING],
+    ['measured', `${formatSeconds(load.durationS)} a phase`],
+    ['publishers', formatCount(load.publishers)],
+    ['receiver threads', formatCount(load.receivers)],
+    ['sources', load.sources.length === 0 ? 'chosen by the system' : load.sources.join(', ')],
+    ['seed', String(load.seed)],
+    ...result.phases.map(
+      ({ name, fromS, toS, measured }) =>
+        [`phase ${name}`, `${fromS.toFixed(1)}–${toS.toFixed(1)} s${measured ? ', measured' : ''}`] as const,
+    ),
+  ]
+  return html`<section class="card"><h2>How it was measured</h2>
+<p class="note">To repeat it:</p>
+<pre tabindex="0" role="region" aria-label="Command"><code>${result.command}</code></pre>
+<table class="setting"><tbody>${rows.map(
+    ([label, value]) => html`<tr><th scope="row">${label}</th><td>${value}</td></tr>`,
+  )}</tbody></table></section>`
+}
