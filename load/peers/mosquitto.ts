@@ -1,7 +1,7 @@
 // Peer: mosquitto over WebSocket. Dialect: MQTT 3.1.1, quality of service 0, a packet a frame.
 
 import type { Dialect } from '../generator/dialect.ts'
-import { NONE, OK, type Peer } from './peer.ts'
+import { NONE, OK, type Peer, targetOf } from './peer.ts'
 import { startProgram, versionOf } from './program.ts'
 
 const CONNECT = 0x10
@@ -71,15 +71,16 @@ export const peer: Peer = {
   settings:
     'one thread, quality of service 0, 100,000 messages may wait for a client (not 1,000: it drops beyond), ' +
     'TCP_NODELAY, no persistence, no log, no $SYS topics',
-  dialect: import.meta.url,
   version: () => versionOf('mosquitto', ['-h']),
   install: 'apt-get install mosquitto, or https://mosquitto.org/download/',
-  start: () =>
-    startProgram(
+  start: async () => {
+    const program = await startProgram(
       'mosquitto',
-      port => `
+      (port, spare) => `
 listener ${port} 127.0.0.1
 protocol websockets
+# Without a plain listener this server finds that it has none at all.
+listener ${spare} 127.0.0.1
 allow_anonymous true
 persistence false
 log_dest none
@@ -88,5 +89,7 @@ set_tcp_nodelay true
 max_queued_messages 100000
 `,
       configFile => ['-c', configFile],
-    ),
+    )
+    return targetOf(peer, import.meta.url, dialect, program)
+  },
 }

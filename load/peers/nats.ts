@@ -2,7 +2,7 @@
 // for a client in one frame, so a frame holds whole protocol messages, often many publications.
 
 import type { Dialect } from '../generator/dialect.ts'
-import { NONE, OK, type Peer } from './peer.ts'
+import { NONE, OK, type Peer, targetOf } from './peer.ts'
 import { startProgram, versionOf } from './program.ts'
 
 const END = '\r\n'
@@ -41,11 +41,10 @@ export const peer: Peer = {
   name: 'nats',
   title: 'NATS server, WebSocket',
   settings: 'all cores, as it comes, without TLS and compression; pings once an hour',
-  dialect: import.meta.url,
   version: () => versionOf('nats-server', ['--version']),
   install: 'apt-get install nats-server, or https://github.com/nats-io/nats-server/releases',
-  start: () =>
-    startProgram(
+  start: async () => {
+    const program = await startProgram(
       'nats-server',
       port => `
 host: 127.0.0.1
@@ -55,5 +54,7 @@ ping_interval: "1h"
 websocket { host: 127.0.0.1, port: ${port}, no_tls: true, compression: false }
 `,
       configFile => ['--config', configFile, '--log', '/dev/null'],
-    ),
+    )
+    return targetOf(peer, import.meta.url, dialect, program)
+  },
 }

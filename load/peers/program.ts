@@ -1,34 +1,44 @@
 // Programs of peers as child processes: started, waited for until they accept, stopped by their pid. Main thread.
-// Invariant: none outlives this process: whoever still runs when it exits is killed.
+// Invariant: none outlives this process, however it ends.
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { constants } from 'node:fs'
+import { constants, readFileSync } from 'node:fs'
 import { access, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { findPackageJSON } from 'node:module'
 import { createServer, connect as openSocket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import type { PeerServer } from './peer.ts'
+import { LoadError, reasonOf } from '../errors.ts'
+
+export type Program = Readonly<{
+  pid: number
+  port: number
+  /** Rejects when it ends without having been told to; else stays pending. */
+  failed: Promise<never>
+  /** Resolves when it is gone, and its files. */
+  stop: () => Promise<void>
+}>
 
 const HOST = '127.0.0.1'
 /** A server that doesn't accept after so long won't. */
 const START_TIMEOUT_MS = 15_000
 const POLL_MS = 20
-/** Of what a program says before it ends: enough for its error. */
+/** Of what a program says: enough for its last error. */
 const OUTPUT_CHARACTERS_MAX = 4000
-/** A port that was free is taken by someone else in between so seldom that this is plenty. */
+/** Someone else takes a port that was free a moment ago so seldom that this is plenty. */
 const PORT_ATTEMPTS_MAX = 5
+const LEASH = new URL('../target/leash.ts', import.meta.url).href
+/** Where system packages put daemons; not always in a user's PATH. */
+const DAEMON_FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/opt/homebrew/sbin']
 
 const running = new Set<ChildProcess>()
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
-
-/** Where system packages put daemons; not always in a user's PATH. */
-const DAEMON_FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/opt/homebrew/sbin']
 
 export async function findProgram(name: string): Promise<string | undefined> {
   for (const folder of [...(process.env.PATH ?? '').split(delimiter), ...DAEMON_FOLDERS]) {
@@ -47,77 +57,122 @@ export async function findProgram(name: string): Promise<string | undefined> {
 export async function versionOf(name: string, args: readonly string[]): Promise<string | undefined> {
   const path = await findProgram(name)
   if (path === undefined) return undefined
-  // Some programs that only print their help end with an error code.
+  // Some programs end with an error code when they only print their help.
   const printed = await promisify(execFile)(path, args).catch((error: { stdout?: string }) => error)
   return /\d+\.\d+(\.\d+)?/.exec(printed.stdout ?? '')?.[0] ?? 'unknown'
 }
 
-/** Starts a program with a configuration file that needs to name the port. */
+/** Of a package that this project depends on. Read from its folder, since not all export it. */
+export function packageVersion(name: string): string {
+  const file = findPackageJSON(name, import.meta.url)
+  return file === undefined ? 'unknown' : JSON.parse(readFileSync(file, 'utf8')).version
+}
+
+/** Starts a program whose configuration file has to name its port; `spare` is another free one, should it need two. */
 export async function startProgram(
   name: string,
-  configOf: (port: number) => string,
+  configOf: (port: number, spare: number) => string,
   argsOf: (configFile: string) => readonly string[],
-): Promise<PeerServer> {
+): Promise<Program> {
   const path = await findProgram(name)
-  if (path === undefined) throw new Error(`${name} is not installed`)
+  if (path === undefined) throw new LoadError(`${name} is not installed`)
   const folder = await mkdtemp(join(tmpdir(), 'fanwire-peer-'))
   const configFile = join(folder, 'config')
   const cleanUp = () => rm(folder, { recursive: true, force: true })
   for (let attempt = 1; ; attempt++) {
-    const port = await freePort()
-    await writeFile(configFile, configOf(port))
-    const child = watch(spawn(path, argsOf(configFile), { stdio: ['ignore', 'pipe', 'pipe'] }))
+    const [port, spare] = await freePorts()
+    await writeFile(configFile, configOf(port, spare))
+    // A group of its own: ^C is for the run, which ends it.
+    const child = watch(
+      name,
+      spawn(path, argsOf(configFile), { stdio: ['ignore', 'pipe', 'pipe'], detached: true }),
+    )
     try {
       await untilAccepting(child, port)
-      return { pid: child.process.pid!, port, stop: () => child.stop().then(cleanUp) }
+      const leash = leashTo(child.process.pid!)
+      return programOf(child, port, async () => {
+        leash.kill('SIGKILL')
+        await cleanUp()
+      })
     } catch (error) {
       await child.stop()
       if (attempt < PORT_ATTEMPTS_MAX) continue
       await cleanUp()
-      throw new Error(`${name} did not start: ${(error as Error).message}`)
+      throw new LoadError(`${name} did not start: ${reasonOf(error)}`)
     }
   }
 }
 
 /** Starts a server of ours (servers/), which listens on a free port and prints `{"port":N}`. */
-export async function startScript(name: string): Promise<PeerServer> {
+export async function startScript(name: string): Promise<Program> {
   const file = fileURLToPath(new URL(`./servers/${name}.ts`, import.meta.url))
-  const child = watch(spawn(process.execPath, [file], { stdio: 'pipe' }))
+  const child = watch(
+    name,
+    spawn(process.execPath, ['--import', LEASH, file], {
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      detached: true,
+    }),
+  )
   try {
-    const port = await portPrinted(child)
-    return { pid: child.process.pid!, port, stop: child.stop }
+    return programOf(child, await portPrinted(child))
   } catch (error) {
     await child.stop()
-    throw new Error(`the ${name} server did not start: ${(error as Error).message}`)
+    throw new LoadError(`the ${name} server did not start: ${reasonOf(error)}`)
   }
+}
+
+/** What leash.ts is to a Node program: when this process is killed, its end of the pipe closes. */
+function leashTo(pid: number): ChildProcess {
+  const leash = spawn('sh', ['-c', 'read _; kill -9 "$0"', String(pid)], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  })
+  leash.unref()
+  return leash
 }
 
 type Watched = Readonly<{
   process: ChildProcess
   output: () => string
   ended: () => boolean
+  failed: Promise<never>
   stop: () => Promise<void>
 }>
 
-function watch(child: ChildProcess): Watched {
+function programOf(child: Watched, port: number, cleanUp = async () => {}): Program {
+  const stop = async () => {
+    await child.stop()
+    await cleanUp()
+  }
+  return { pid: child.process.pid!, port, failed: child.failed, stop }
+}
+
+function watch(name: string, child: ChildProcess): Watched {
   running.add(child)
   let output = ''
   let ended = false
+  let expectsEnd = false
   const take = (text: string) => {
     output = (output + text).slice(-OUTPUT_CHARACTERS_MAX)
   }
   child.stdout!.setEncoding('utf8').on('data', take)
   child.stderr!.setEncoding('utf8').on('data', take)
-  const exit = once(child, 'exit').catch(error => take(String(error)))
-  const gone = exit.then(() => {
-    ended = true
-    running.delete(child)
-  })
+  const failed = Promise.withResolvers<never>()
+  failed.promise.catch(() => {})
+  const gone = once(child, 'exit')
+    .catch(error => take(String(error)))
+    .then(() => {
+      ended = true
+      running.delete(child)
+      if (!expectsEnd) failed.reject(new LoadError(`${name} ended in the middle: ${lastWords(output)}`))
+    })
   return {
     process: child,
     output: () => output,
     ended: () => ended,
+    failed: failed.promise,
     async stop() {
+      expectsEnd = true
       // Clients may still be there; a goodbye to each would only take time.
       child.kill('SIGKILL')
       await gone
@@ -125,13 +180,17 @@ function watch(child: ChildProcess): Watched {
   }
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, HOST)
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
+function lastWords(output: string): string {
+  return output.trim() || 'without a word'
+}
+
+/** Two, both held until both are known, so that they differ. */
+async function freePorts(): Promise<[number, number]> {
+  const servers = [createServer().listen(0, HOST), createServer().listen(0, HOST)]
+  await Promise.all(servers.map(server => once(server, 'listening')))
+  const [first, second] = servers.map(server => (server.address() as { port: number }).port)
+  await Promise.all(servers.map(server => once(server.close(), 'close')))
+  return [first!, second!]
 }
 
 async function untilAccepting(child: Watched, port: number): Promise<void> {
@@ -160,10 +219,11 @@ async function poll<T>(child: Watched, ask: () => Promise<T | undefined>): Promi
   const deadlineMs = performance.now() + START_TIMEOUT_MS
   for (;;) {
     const answer = await ask()
+    if (child.ended()) throw new Error(`it ended: ${lastWords(child.output())}`)
     if (answer !== undefined) return answer
-    if (child.ended()) throw new Error(`it ended: ${child.output().trim() || 'without a word'}`)
-    if (performance.now() > deadlineMs)
-      throw new Error(`nothing within ${START_TIMEOUT_MS} ms: ${child.output()}`)
+    if (performance.now() > deadlineMs) {
+      throw new Error(`nothing within ${START_TIMEOUT_MS} ms: ${lastWords(child.output())}`)
+    }
     await pause(POLL_MS)
   }
 }

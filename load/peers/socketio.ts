@@ -1,9 +1,8 @@
 // Peer: Socket.IO over WebSocket. Dialect: Engine.IO v4 packets (one a frame) with Socket.IO v5 packets inside.
 
-import { createRequire } from 'node:module'
 import type { Dialect } from '../generator/dialect.ts'
-import { NONE, OK, type Peer } from './peer.ts'
-import { startScript } from './program.ts'
+import { NONE, OK, type Peer, targetOf } from './peer.ts'
+import { packageVersion, startScript } from './program.ts'
 
 const PING = '2'
 const PONG = '3'
@@ -35,10 +34,7 @@ export const peer: Peer = {
   settings:
     'one thread, a room for each channel, WebSocket only, no compression, the first HTTP request let go ' +
     '(as its documentation tells), its default WebSocket engine (ws)',
-  dialect: import.meta.url,
-  version: async () => VERSION,
+  version: async () => packageVersion('socket.io'),
   install: 'npm install',
-  start: () => startScript('socketio'),
+  start: async () => targetOf(peer, import.meta.url, dialect, await startScript('socketio')),
 }
-
-const VERSION: string = createRequire(import.meta.url)('socket.io/package.json').version

@@ -1,9 +1,9 @@
 // A Socket.IO server with a room for each channel, tuned as its documentation tells: WebSocket only, no compression,
-// the upgrade requests let go. A process of its own, which prints its port and ends with its parent.
+// the upgrade requests let go. A process of its own, which prints its port.
 
 import { createServer } from 'node:http'
 import { Server } from 'socket.io'
-import { endWithParent, printPort } from './life.ts'
+import { printPort } from './port.ts'
 
 const http = createServer()
 const io = new Server(http, {
@@ -32,4 +32,3 @@ io.on('connection', socket => {
 http.listen({ host: '127.0.0.1', port: 0, backlog: 4096 }, () => {
   printPort((http.address() as { port: number }).port)
 })
-endWithParent()

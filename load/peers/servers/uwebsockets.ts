@@ -1,9 +1,9 @@
 // A bare uWebSockets.js server: one thread, the library's own topics, nothing else. A process of its own, which
-// prints its port and ends with its parent.
+// prints its port.
 
 import { App, type us_listen_socket, us_socket_local_port } from 'uWebSockets.js'
 import { type Command, readCommands } from '../lines.ts'
-import { endWithParent, printPort } from './life.ts'
+import { printPort } from './port.ts'
 
 const app = App()
 let due: Extract<Command, { kind: 'publish' }>[] = []
@@ -38,4 +38,3 @@ app.listen('127.0.0.1', 0, (socket: us_listen_socket | false) => {
   if (socket === false) throw new Error('no port')
   printPort(us_socket_local_port(socket))
 })
-endWithParent()

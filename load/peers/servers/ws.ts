@@ -1,9 +1,9 @@
 // A server as the documentation of `ws` has it: for each publication a loop over the channel's sockets. A process of
-// its own, which prints its port and ends with its parent.
+// its own, which prints its port.
 
 import { type WebSocket, WebSocketServer } from 'ws'
 import { readCommands } from '../lines.ts'
-import { endWithParent, printPort } from './life.ts'
+import { printPort } from './port.ts'
 
 const channels = new Map<string, Set<WebSocket>>()
 const TEXT = { binary: false, compress: false, fin: true } as const
@@ -49,4 +49,3 @@ server.on('connection', socket => {
 })
 
 server.on('listening', () => printPort((server.address() as { port: number }).port))
-endWithParent()
