@@ -15,7 +15,7 @@ export type Dialect = Readonly<{
   opcode: 'text' | 'binary'
   /** Sent after the handshake, or at once on TCP; undefined: nothing is said before the subscription. */
   connect?: (id: number, token: string | undefined) => Sent
-  /** Whether these bytes have the answer to connect, an error, or neither (yet). */
+  /** Whether this whole message (frame or line) is the answer to connect, an error, or neither. */
   connected: (received: Buffer) => Answer
   subscribe: (id: number, channel: string, from: Position | undefined) => Sent
   subscribed: (received: Buffer, id: number) => Answer
@@ -26,6 +26,8 @@ export type Dialect = Readonly<{
   answers?: (message: Buffer, answered: (id: number, error: string | undefined) => void) => void
   /** What to send when a whole message (frame or line) is a ping of the protocol; undefined: it is none. */
   pong?: (message: Buffer) => Sent | undefined
+  /** The offset of a publication, a whole message; of the last one, where it has several. Absent: no recovery. */
+  offset?: (message: Buffer) => number | undefined
   /** What the server says of a subscription or connection that it ends, in a whole message without our mark. */
   ended?: (message: Buffer) => Readonly<{ code: number; channel?: string }> | undefined
   /** Messages are lines within frames (and on TCP); else each frame is one. */
