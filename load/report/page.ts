@@ -13,6 +13,7 @@ import {
   latencyTable,
   ledgerTable,
   masthead,
+  phases,
   plotFigure,
   setting,
   threads,
@@ -64,8 +65,8 @@ ${trusted(license)}-->
 
 /** Two columns that fill by themselves, each section a card. */
 function cards(result: RunResult): Html {
-  return html`<div>${latencyTable(result)}${findings(result)}${threads(result)}</div>
-<div>${ledgerTable(result)}${setting(result)}</div>`
+  return html`<div class="column">${latencyTable(result)}${threads(result)}${setting(result)}</div>
+<div class="column">${ledgerTable(result)}${findings(result)}${phases(result)}</div>`
 }
 
 /** What the page may do: run its two scripts and wear its styles. Nothing is ever asked for. */

@@ -83,7 +83,7 @@ function byPercentile({ latency: { all, first, last } }: RunResult): Plot {
     scale: 'either',
     isLatency: true,
     lines: [
-      { label: 'every recipient', ink: 'first', values: values[0]! },
+      { label: 'every', ink: 'first', values: values[0]! },
       { label: 'first', ink: 'third', dashed: true, values: values[1]! },
       { label: 'last', ink: 'second', values: values[2]! },
     ],

@@ -37,12 +37,15 @@ export function masthead(result: RunResult): Html {
 </header>`
 }
 
+const STAMP = html`<span class="stamp">not valid</span>`
+
 type Mood = 'good' | 'limit' | 'bad'
 
-const MOODS: Readonly<Record<Mood, Readonly<{ word: string; sign: Html }>>> = {
-  good: { word: 'Clean', sign: html`<path d="M5 12.5l4.5 4.5L19 7.5"/>` },
-  limit: { word: 'Not valid', sign: html`<path d="M12 4.5v9M12 18v.5"/>` },
-  bad: { word: 'Faulty', sign: html`<path d="M6 6l12 12M18 6L6 18"/>` },
+/** A sign beside the color, for those who can't tell green from red. */
+const SIGNS: Readonly<Record<Mood, Html>> = {
+  good: html`<path d="M5 12.5l4.5 4.5L19 7.5"/>`,
+  limit: html`<path d="M12 4.5v9M12 18.5v.1"/>`,
+  bad: html`<path d="M6 6l12 12M18 6L6 18"/>`,
 }
 
 function moodOf({ exitCode, latencyValid }: Verdict): Mood {
@@ -52,14 +55,12 @@ function moodOf({ exitCode, latencyValid }: Verdict): Mood {
 
 export function verdictBanner({ verdict }: RunResult): Html {
   const mood = moodOf(verdict)
-  const { word, sign } = MOODS[mood]
   const invalid = verdict.latencyValid
     ? undefined
     : html`<p class="invalid-note">Latency figures are <strong>NOT VALID</strong>: the generator was the limit.</p>`
   return html`<section class="verdict ${mood}" aria-label="Verdict">
-<svg class="sign" viewBox="0 0 24 24" aria-hidden="true">${sign}</svg>
+<svg class="sign" viewBox="0 0 24 24" aria-hidden="true">${SIGNS[mood]}</svg>
 <div>
-<p class="word">${word}</p>
 <h2>${verdict.headline}</h2>
 ${invalid}
 ${list(verdict.faults, 'Faults')}
@@ -104,6 +105,14 @@ ${tile('Latency to the last recipient', [us('p50', latency.last.p50Us), us('p99'
   note: `first recipient: p50 ${formatUs(latency.first.p50Us)}`,
 })}
 ${tile(
+  'Server processor time',
+  [
+    { label: 'a delivery', value: server === undefined ? NOTHING : formatUs(server.cpuUsPerDelivery) },
+    { label: 'cores', value: server === undefined ? NOTHING : formatCores(server.cores) },
+  ],
+  { note: server === undefined ? 'its process could not be seen' : 'mean of the measured phases' },
+)}
+${tile(
   'Ledger',
   [
     count('lost', ledger.lost),
@@ -111,14 +120,6 @@ ${tile(
     count('out of order', ledger.outOfOrder),
   ],
   { note: `${formatCount(ledger.delivered)} of ${formatCount(ledger.expected)} delivered` },
-)}
-${tile(
-  'Server processor time',
-  [
-    { label: 'a delivery', value: server === undefined ? NOTHING : formatUs(server.cpuUsPerDelivery) },
-    { label: 'cores', value: server === undefined ? NOTHING : formatCores(server.cores) },
-  ],
-  { note: server === undefined ? 'its process could not be seen' : 'mean of the measured phases' },
 )}
 ${tile(
   'Server memory',
@@ -140,8 +141,7 @@ function tile(
 ): Html {
   const invalid = options.latency === true && options.valid === false
   return html`<div class="tile${options.latency === true ? ' latency' : ''}${invalid ? ' invalid' : ''}">
-<h3>${title}</h3>
-${invalid ? html`<p class="stamp">not valid</p>` : undefined}
+<h3>${title}</h3>${invalid ? STAMP : undefined}
 <dl>${figures.map(
     ({ label, value, bad }) =>
       html`<div${bad === true ? html` class="bad"` : undefined}><dt>${label}</dt><dd>${value}</dd></div>`,
@@ -154,7 +154,7 @@ export function plotFigure(plot: Plot, phases: RunResult['phases'], valid: boole
   const invalid = plot.isLatency && !valid
   const height = plot.wide === true ? ' wide' : ''
   return html`<figure class="plot${height}${invalid ? ' invalid' : ''}" id="${plot.id}">
-<figcaption><h3 id="${plot.id}-title">${plot.title}</h3>${invalid ? html`<p class="stamp">not valid</p>` : undefined}
+<figcaption><h3 id="${plot.id}-title">${plot.title}</h3>${invalid ? STAMP : undefined}
 <p class="note">${plot.note}</p></figcaption>
 <div class="canvas" data-plot="${plot.id}"></div>
 <details><summary>Table: ${plot.title.toLowerCase()}</summary>
@@ -208,8 +208,7 @@ export function latencyTable({ latency, offered, verdict }: RunResult): Html {
     ['publisher’s answer', offered.acknowledgement],
   ]
   const invalid = !verdict.latencyValid
-  return html`<section class="card${invalid ? ' invalid' : ''}"><h2>Latency</h2>
-${invalid ? html`<p class="stamp">not valid</p>` : undefined}
+  return html`<section class="card${invalid ? ' invalid' : ''}"><h2>Latency</h2>${invalid ? STAMP : undefined}
 <p class="note">From the intended send time of a publication to the read of the receiver’s socket.</p>
 <div class="scroll" tabindex="0" role="region" aria-label="Latency"><table>
 <thead><tr><th scope="col">to</th>${['p50', 'p90', 'p99', 'p99.9', 'max', 'count'].map(
@@ -219,7 +218,7 @@ ${invalid ? html`<p class="stamp">not valid</p>` : undefined}
     ([name, row]) =>
       html`<tr><th scope="row">${name}</th>${[row.p50Us, row.p90Us, row.p99Us, row.p999Us, row.maxUs].map(
         value => html`<td>${formatUs(value)}</td>`,
-      )}<td>${formatCount(row.count)}</td></tr>`,
+      )}<td class="count">${formatCount(row.count)}</td></tr>`,
   )}</tbody></table></div></section>`
 }
 
@@ -289,15 +288,20 @@ export function setting(result: RunResult): Html {
     ['receiver threads', formatCount(load.receivers)],
     ['sources', load.sources.length === 0 ? 'chosen by the system' : load.sources.join(', ')],
     ['seed', String(load.seed)],
-    ...result.phases.map(
-      ({ name, fromS, toS, measured }) =>
-        [`phase ${name}`, `${fromS.toFixed(1)}–${toS.toFixed(1)} s${measured ? ', measured' : ''}`] as const,
-    ),
   ]
   return html`<section class="card"><h2>How it was measured</h2>
 <p class="note">To repeat it:</p>
 <pre tabindex="0" role="region" aria-label="Command"><code>${result.command}</code></pre>
 <table class="setting"><tbody>${rows.map(
     ([label, value]) => html`<tr><th scope="row">${label}</th><td>${value}</td></tr>`,
+  )}</tbody></table></section>`
+}
+
+export function phases(result: RunResult): Html {
+  return html`<section class="card"><h2>Phases</h2>
+<table><thead><tr><th scope="col">phase</th><th scope="col">from</th><th scope="col">to</th><th scope="col">measured</th></tr></thead>
+<tbody>${result.phases.map(
+    ({ name, fromS, toS, measured }) =>
+      html`<tr><th scope="row">${name}</th><td>${fromS.toFixed(1)} s</td><td>${toS.toFixed(1)} s</td><td>${measured ? 'yes' : 'no'}</td></tr>`,
   )}</tbody></table></section>`
 }

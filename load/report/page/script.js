@@ -11,6 +11,8 @@ const { uPlot } = /** @type {{ uPlot: typeof import('uplot') }} */ (/** @type {u
 const LABEL_PX = 11
 /** Above the plot, for the names of the phases. */
 const STRIP_PX = 20
+/** Room for a label like `99.999 %`. */
+const TICK_GAP_PX = 46
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif'
 
 /** @type {{ plots: readonly Plot[], phases: readonly Phase[] }} */
@@ -56,7 +58,7 @@ function show(plot) {
       button.setAttribute('aria-pressed', String(isLog))
       draw()
     })
-    legend.element.append(button)
+    place.before(button)
   }
   place.before(legend.element)
 
@@ -98,7 +100,7 @@ function optionsOf(plot, isLog, place, update, hidden) {
   }
   return {
     ...sizeOf(place),
-    padding: [isTime ? STRIP_PX : 8, 12, 0, 0],
+    padding: [isTime ? STRIP_PX : 8, isTime ? 12 : 26, 0, 0],
     legend: { show: false },
     cursor: {
       ...(isTime && { sync: { key: 'time', setSeries: false, scales: ['x', null] } }),
@@ -107,7 +109,7 @@ function optionsOf(plot, isLog, place, update, hidden) {
     },
     scales: {
       x: isTime
-        ? { time: false }
+        ? { time: false, range: (_, min, max) => [min === plot.xs[0] ? 0 : min, max] }
         : { time: false, distr: 3, range: (_, min, max) => [min, Math.max(max, min * 2)] },
       y: isLog
         ? { distr: 3, range: (_, min, max) => logRange(min, max) }
@@ -312,17 +314,20 @@ function powersOfTwo() {
 }
 
 /**
- * The percentiles that people name; on narrow plots without the ones close by.
+ * The percentiles that people name, the rounder ones first; none closer to another than a label is wide.
  * @param {number} min
  * @param {number} max
  * @param {number} widthPx
  */
 function percentileSplits(min, max, widthPx) {
-  const named =
-    widthPx < 420 ? [1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7] : [1, 2, 4, 10, 20, 100, 1e3, 1e4, 1e5, 1e6, 1e7]
-  const inside = named.filter(x => x >= min && x <= max)
-  const everyOther = inside.length * 64 > widthPx
-  return everyOther ? inside.filter(x => Number.isInteger(Math.log10(x))) : inside
+  const perDecadePx = widthPx / Math.log10(max / min)
+  /** @type {number[]} */
+  const chosen = []
+  for (const x of [10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 2, 1, 4, 20]) {
+    const isFree = chosen.every(other => Math.abs(Math.log10(x / other)) * perDecadePx > TICK_GAP_PX)
+    if (x >= min && x <= max && isFree) chosen.push(x)
+  }
+  return chosen.sort((a, b) => a - b)
 }
 
 /** @param {number} x */
