@@ -5,6 +5,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { Client } from 'undici'
 import { type Answer, outcomesOf, problemOf } from './api-answers.ts'
+import { nowUs } from './clock.ts'
 import { type Book, DueQueue, type Lane, type Outcome, type Publication } from './lane.ts'
 
 export type ApiLaneOptions = Readonly<{
@@ -92,8 +93,9 @@ export class ApiLane implements Lane {
     const forgotten = this.#queue.count
     this.#queue.clear()
     // The loop finds nothing under way any more, whatever comes back to it.
+    const atUs = nowUs()
     for (const publication of this.#underWay) {
-      this.#book.settle(publication, { kind: 'unknown', reason: 'no answer in time' })
+      this.#book.settle(publication, { kind: 'unknown', reason: 'no answer in time' }, atUs)
     }
     this.#underWay = []
     this.#stop.abort()
@@ -113,8 +115,9 @@ export class ApiLane implements Lane {
       const outcomes = await this.#carryOut(request)
       if (this.#underWay !== request.publications) continue
       this.#underWay = []
+      const atUs = nowUs()
       request.publications.forEach((publication, index) => {
-        this.#book.settle(publication, outcomes[index]!)
+        this.#book.settle(publication, outcomes[index]!, atUs)
       })
     }
   }

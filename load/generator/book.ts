@@ -3,7 +3,6 @@
 // outcome or still unanswered, and is only one of these.
 
 import { createHistogram } from '../ledger/histogram.ts'
-import { nowUs } from './clock.ts'
 import type { Book, Outcome, Publication } from './lane.ts'
 import { addToRanges, type Range } from './ranges.ts'
 import type { ChannelEnd, PublisherEnds } from './requests.ts'
@@ -57,10 +56,10 @@ export function createBook(): PublisherBook {
       for (const window of windows) if (isIn(window, dueUs)) window.sent++
       return { channel, sequence, dueUs }
     },
-    settle(publication: Publication, outcome: Outcome) {
+    settle(publication: Publication, outcome: Outcome, atUs: number) {
       totals[outcome.kind]++
       if (outcome.kind === 'acknowledged') {
-        const us = nowUs() - publication.dueUs
+        const us = atUs - publication.dueUs
         for (const window of windows) if (isIn(window, publication.dueUs)) window.acknowledgement.record(us)
         return
       }

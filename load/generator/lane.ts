@@ -16,7 +16,7 @@ export type Publication = Readonly<{ channel: number; sequence: number; dueUs: n
 export type Book = Readonly<{
   /** The publication is handed to a connection. */
   send: (channel: number, dueUs: number) => Publication
-  settle: (publication: Publication, outcome: Outcome) => void
+  settle: (publication: Publication, outcome: Outcome, atUs: number) => void
   /** Something went wrong that is no publication's outcome, such as a connection that was lost. */
   note: (text: string) => void
 }>

@@ -20,6 +20,8 @@ const TICK_MS = 1
 const PUBLICATIONS_PER_TURN_MAX = 1000
 /** Publications that wait, over all lanes, for connections or answers: 16 MiB of places, a minute at 17,000/s. */
 const WAITING_MAX = 1_048_576
+/** Connections that are made at the same time: a server's backlog takes them. */
+const OPENING_MAX = 64
 /** Longer than the lanes wait for an answer. */
 const STOP_TIMEOUT_MS = 12_000
 /** How often the end of that is looked for. */
@@ -29,9 +31,8 @@ const STOP_POLL_MS = 5
 export type Publisher = Readonly<{ answer: (request: PublisherRequest) => unknown }>
 
 export async function createPublisher(data: PublisherData): Promise<Publisher> {
-  const { dialect } = (await import(data.endpoint.dialect)) as { dialect: Dialect }
   const book = createBook()
-  const lanes = createLanes(data, dialect, book)
+  const lanes = await createLanes(data, book)
   const pacer = createPacer(lanes, book)
   const usedSinceLast = measureUse()
   let sentBefore = 0
@@ -54,7 +55,7 @@ export async function createPublisher(data: PublisherData): Promise<Publisher> {
   const answer = (request: PublisherRequest): unknown => {
     switch (request.kind) {
       case 'open':
-        return Promise.all(lanes.map(lane => lane.open())).then(() => {})
+        return openAll(lanes)
       case 'start':
         return pacer.start(request)
       case 'stop':
@@ -76,20 +77,31 @@ export async function createPublisher(data: PublisherData): Promise<Publisher> {
   return { answer }
 }
 
-function createLanes(data: PublisherData, dialect: Dialect, book: PublisherBook): readonly Lane[] {
+async function createLanes(data: PublisherData, book: PublisherBook): Promise<readonly Lane[]> {
   const { endpoint, size, publishers, by, transport } = data
   const { api, apiKey, sources } = endpoint
-  const nameOf = (channel: number) => `${endpoint.channelPrefix}${channel}`
-  const dataOf = ({ channel, sequence, dueUs }: Publication) => payloadText(channel, sequence, dueUs, size)
-  const waitingMax = Math.floor(WAITING_MAX / publishers)
-  return Array.from({ length: publishers }, (_, index) => {
-    const source = sources[index % sources.length]
-    if (by === 'client') {
-      return new ClientLane({ endpoint, dialect, transport, source, waitingMax, nameOf, dataOf }, book)
-    }
-    if (api === undefined) throw new Error('the target has no server API to publish by')
-    return new ApiLane({ api, apiKey, source, waitingMax, nameOf, dataOf }, book)
+  const options = (index: number) => ({
+    source: sources[index % sources.length],
+    waitingMax: Math.floor(WAITING_MAX / publishers),
+    nameOf: (channel: number) => `${endpoint.channelPrefix}${channel}`,
+    dataOf: (one: Publication) => payloadText(one.channel, one.sequence, one.dueUs, size),
   })
+  const indexes = Array.from({ length: publishers }, (_, index) => index)
+  if (by === 'client') {
+    const { dialect } = (await import(endpoint.dialect)) as { dialect: Dialect }
+    return indexes.map(index => new ClientLane({ ...options(index), endpoint, dialect, transport }, book))
+  }
+  if (api === undefined) throw new Error('the target has no server API to publish by')
+  return indexes.map(index => new ApiLane({ ...options(index), api, apiKey }, book))
+}
+
+/** Rejects with the first reason. */
+async function openAll(lanes: readonly Lane[]): Promise<void> {
+  let next = 0
+  const openNext = async () => {
+    while (next < lanes.length) await lanes[next++]!.open()
+  }
+  await Promise.all(Array.from({ length: OPENING_MAX }, openNext))
 }
 
 type Pacer = Readonly<{

@@ -2,7 +2,6 @@
 
 import { describe, expect, test } from 'vitest'
 import { createBook } from '../../../load/generator/book.ts'
-import { nowUs } from '../../../load/generator/clock.ts'
 import { createHistogram } from '../../../load/ledger/histogram.ts'
 
 function countOf(bytes: Uint8Array): number {
@@ -33,9 +32,9 @@ describe('outcomes', () => {
   test('that are no acknowledgement become exceptions, in whatever order they come', () => {
     const book = createBook()
     const sent = Array.from({ length: 8 }, () => book.send(0, 0))
-    for (const index of [6, 2, 4]) book.settle(sent[index]!, { kind: 'refused', reason: 'no' })
-    for (const index of [3, 0]) book.settle(sent[index]!, { kind: 'unknown', reason: 'gone' })
-    for (const index of [1, 5, 7]) book.settle(sent[index]!, { kind: 'acknowledged' })
+    for (const index of [6, 2, 4]) book.settle(sent[index]!, { kind: 'refused', reason: 'no' }, 0)
+    for (const index of [3, 0]) book.settle(sent[index]!, { kind: 'unknown', reason: 'gone' }, 0)
+    for (const index of [1, 5, 7]) book.settle(sent[index]!, { kind: 'acknowledged' }, 0)
     expect(book.totals).toEqual({ sent: 8, acknowledged: 3, refused: 3, unknown: 2 })
     expect({ ...book.errors }).toEqual({ no: 3, gone: 2 })
     expect(book.ends().channels[0]!.exceptions).toEqual([
@@ -57,11 +56,12 @@ describe('outcomes', () => {
 describe('windows', () => {
   test('take what was due in them, from the first microsecond to before the last', () => {
     const book = createBook()
-    const startUs = Math.floor(nowUs()) - 100
+    const startUs = 1_000_000
     book.window(1, startUs, startUs + 10)
     for (let dueUs = startUs - 5; dueUs < startUs + 20; dueUs++) {
       book.left(dueUs, dueUs + 3)
-      book.settle(book.send(0, dueUs), { kind: dueUs % 2 === 0 ? 'acknowledged' : 'refused', reason: 'odd' })
+      const outcome = { kind: dueUs % 2 === 0 ? 'acknowledged' : 'refused', reason: 'odd' } as const
+      book.settle(book.send(0, dueUs), outcome, dueUs + 5)
     }
     const [window] = book.windows()
     expect(window).toMatchObject({ id: 1, sent: 10 })
