@@ -71,7 +71,7 @@ export type LedgerTotals = Readonly<{
   outOfOrder: number
   /** Delivered by the answer to a resubscription. */
   recovered: number
-  /** Subscriptions whose record of holes was full, so that the counts above are lower bounds. */
+  /** Subscriptions that missed more pieces than are kept: what was left out counts as lost, whatever became of it. */
   overflowed: number
   /** Bytes with our mark that could not be read as a publication of this run. */
   unreadable: number
