@@ -172,6 +172,8 @@ export type ServerUse = Readonly<{
   bytesBefore: number
   bytesMax: number
   bytesAfter: number
+  /** How busy each shard's loop was, 0–1; absent where the server doesn't tell. */
+  shardUtilizations?: readonly number[]
 }>
 
 export type RunResult = Readonly<{
@@ -182,6 +184,8 @@ export type RunResult = Readonly<{
   startedAt: string
   tookS: number
   command: string
+  /** It was stopped before its end: the rest is what there was until then. */
+  interrupted?: true
   load: Load
   target: Target
   machine: Machine
