@@ -45,7 +45,6 @@ ${masthead(result)}
 ${verdictBanner(result)}
 ${tiles(result)}
 <section class="plots" aria-label="Plots">
-<noscript><p class="note">The plots are drawn by a script; the tables below each hold the same figures.</p></noscript>
 ${plots.map(plot => plotFigure(plot, result.phases, valid))}
 </section>
 <div class="cards">

@@ -76,7 +76,7 @@ function byPercentile({ latency: { all, first, last } }: RunResult): Plot {
   return {
     id: 'latency-percentile',
     title: 'Latency by percentile',
-    note: 'To every recipient of each publication, and to its first and its last one.',
+    note: 'To every recipient, to the first and to the last.',
     x: 'percentile',
     xs,
     unit: 'us',

@@ -156,7 +156,7 @@ export function plotFigure(plot: Plot, phases: RunResult['phases'], valid: boole
   return html`<figure class="plot${height}${invalid ? ' invalid' : ''}" id="${plot.id}">
 <figcaption><h3 id="${plot.id}-title">${plot.title}</h3>${invalid ? STAMP : undefined}
 <p class="note">${plot.note}</p></figcaption>
-<div class="canvas" data-plot="${plot.id}"></div>
+<div class="canvas" data-plot="${plot.id}"><p class="note">Drawn by a script; the table below has the same figures.</p></div>
 <details><summary>Table: ${plot.title.toLowerCase()}</summary>
 <div class="scroll" tabindex="0" role="region" aria-labelledby="${plot.id}-title">${plotTable(plot, phases)}</div></details>
 </figure>`
@@ -299,9 +299,9 @@ export function setting(result: RunResult): Html {
 
 export function phases(result: RunResult): Html {
   return html`<section class="card"><h2>Phases</h2>
-<table><thead><tr><th scope="col">phase</th><th scope="col">from</th><th scope="col">to</th><th scope="col">measured</th></tr></thead>
+<div class="scroll" tabindex="0" role="region" aria-label="Phases"><table><thead><tr><th scope="col">phase</th><th scope="col">from</th><th scope="col">to</th><th scope="col">measured</th></tr></thead>
 <tbody>${result.phases.map(
     ({ name, fromS, toS, measured }) =>
       html`<tr><th scope="row">${name}</th><td>${fromS.toFixed(1)} s</td><td>${toS.toFixed(1)} s</td><td>${measured ? 'yes' : 'no'}</td></tr>`,
-  )}</tbody></table></section>`
+  )}</tbody></table></div></section>`
 }

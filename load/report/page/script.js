@@ -11,8 +11,11 @@ const { uPlot } = /** @type {{ uPlot: typeof import('uplot') }} */ (/** @type {u
 const LABEL_PX = 11
 /** Above the plot, for the names of the phases. */
 const STRIP_PX = 20
+/** Left of the plot, for the values; and right of it, for half of the last percentile. */
+const AXIS_PX = 68
+const RIGHT_PX = 26
 /** Room for a label like `99.999 %`. */
-const TICK_GAP_PX = 46
+const TICK_GAP_PX = 48
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif'
 
 /** @type {{ plots: readonly Plot[], phases: readonly Phase[] }} */
@@ -31,6 +34,7 @@ function show(plot) {
   /** @type {Chart | undefined} */
   let chart
 
+  place.replaceChildren()
   const draw = () => {
     const hidden = plot.lines.map((_, index) => chart?.series[index + 1]?.show === false)
     chart?.destroy()
@@ -100,7 +104,7 @@ function optionsOf(plot, isLog, place, update, hidden) {
   }
   return {
     ...sizeOf(place),
-    padding: [isTime ? STRIP_PX : 8, isTime ? 12 : 26, 0, 0],
+    padding: [isTime ? STRIP_PX : 8, isTime ? 12 : RIGHT_PX, 0, 0],
     legend: { show: false },
     cursor: {
       ...(isTime && { sync: { key: 'time', setSeries: false, scales: ['x', null] } }),
@@ -133,13 +137,14 @@ function optionsOf(plot, isLog, place, update, hidden) {
         : {
             ...axis,
             size: 34,
-            splits: (_, _axis, min, max) => percentileSplits(min, max, place.clientWidth),
+            splits: (_, _axis, min, max) =>
+              percentileSplits(min, max, place.clientWidth - AXIS_PX - RIGHT_PX),
             filter: (_, splits) => splits,
             values: (_, splits) => splits.map(percentileLabel),
           },
       {
         ...axis,
-        size: 68,
+        size: AXIS_PX,
         values: (_, splits) => splits.map(value => tickLabel(value, plot.unit)),
         ...(plot.unit === 'bytes' && { incrs: powersOfTwo() }),
         ...(isLog && { splits: (_, _axis, min, max) => logSplits(min, max), filter: (_, splits) => splits }),
