@@ -2,13 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { createBook } from '../../../load/generator/book.ts'
-import { createHistogram } from '../../../load/ledger/histogram.ts'
-
-function countOf(bytes: Uint8Array): number {
-  const histogram = createHistogram()
-  histogram.addBytes(bytes)
-  return histogram.count()
-}
+import { countOf } from './publishing.ts'
 
 describe('sequence numbers', () => {
   test('begin at 1 in each channel, without gaps', () => {

@@ -4,13 +4,15 @@ import { onTestFinished } from 'vitest'
 import { nowUs } from '../../../load/generator/clock.ts'
 import { createPublisher } from '../../../load/generator/publisher.ts'
 import type {
+  ChannelEnd,
   Endpoint,
   PublisherData,
   PublisherEnds,
   PublisherProgress,
   PublisherRequest,
 } from '../../../load/generator/requests.ts'
-import type { TestRelay } from '../../support/relay.ts'
+import { createHistogram } from '../../../load/ledger/histogram.ts'
+import { OPEN_CHANNELS, type TestRelay } from '../../support/relay.ts'
 import { until } from '../../support/serving.ts'
 
 export const DIALECT = new URL('../../../load/generator/fanwire.ts', import.meta.url).href
@@ -65,12 +67,39 @@ export async function createPublishing(
   }
 }
 
+/** Has room for all that a test sends, however slow the machine is. */
+export const KEPT = { ...OPEN_CHANNELS, history_size: 1_000_000, history_ttl: '10m' }
+
 /** The sequence numbers in a channel's history, oldest first. */
 export async function sequencesIn(relay: TestRelay, channel: number): Promise<number[]> {
-  const { body } = await relay.api('history', { channel: `${PREFIX}${channel}`, limit: -1 })
-  return body.result.publications.map(({ data }: { data: string }) => Number(data.slice(10, 20)))
+  const sequences: number[] = []
+  for (let since = { offset: 0, epoch: '' }; ; ) {
+    const request = { channel: `${PREFIX}${channel}`, limit: -1, since }
+    const { publications, epoch, offset } = (await relay.api('history', request)).body.result
+    for (const { data } of publications) sequences.push(sequenceOf(data))
+    const last = publications.at(-1)?.offset ?? offset
+    if (last >= offset) return sequences
+    since = { offset: last, epoch }
+  }
+}
+
+/** Of a payload's text; see generator/payload.ts. */
+export function sequenceOf(data: string): number {
+  return Number(data.slice(10, 20))
+}
+
+/** How many values a histogram has. */
+export function countOf(bytes: Uint8Array): number {
+  const histogram = createHistogram()
+  histogram.addBytes(bytes)
+  return histogram.count()
 }
 
 export function oneTo(last: number): number[] {
   return Array.from({ length: last }, (_, index) => index + 1)
+}
+
+/** Sequence numbers that are no exceptions. */
+export function owedOf({ last, exceptions }: ChannelEnd): number[] {
+  return oneTo(last).filter(number => !exceptions.some(([from, to]) => number >= from && number <= to))
 }
