@@ -89,7 +89,7 @@ export async function startProgram(
     )
     try {
       await untilAccepting(child, port)
-      const leash = leashTo(child.process.pid!)
+      const leash = leashTo(child.process.pid!, folder)
       return programOf(child, port, async () => {
         leash.kill('SIGKILL')
         await cleanUp()
@@ -122,8 +122,8 @@ export async function startScript(name: string): Promise<Program> {
 }
 
 /** What leash.ts is to a Node program: when this process is killed, its end of the pipe closes. */
-function leashTo(pid: number): ChildProcess {
-  const leash = spawn('sh', ['-c', 'read _; kill -9 "$0"', String(pid)], {
+function leashTo(pid: number, folder: string): ChildProcess {
+  const leash = spawn('sh', ['-c', 'read _; kill -9 "$0"; rm -rf "$1"', String(pid), folder], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   })

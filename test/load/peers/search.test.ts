@@ -1,0 +1,70 @@
+// The search for the highest rate that a server bears.
+
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { findHighest, type Probed } from '../../../load/peers/search.ts'
+
+const CLEAN: Probed = { state: 'clean', why: '' }
+const FULL: Probed = { state: 'full', why: 'too slow' }
+const OPTIONS = { from: 1000, min: 100, max: 100_000, precision: 1.15 }
+
+/** A server that bears so much, and how often it was asked. */
+function bears(knee: number, beyond: Probed = FULL) {
+  const probed: number[] = []
+  const probe = async (value: number) => {
+    probed.push(value)
+    return value <= knee ? CLEAN : beyond
+  }
+  return { probe, probed }
+}
+
+test('comes within the precision of what a server bears, and never above', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 100, max: 99_999 }),
+      fc.integer({ min: 1, max: 200_000 }),
+      async (knee, from) => {
+        const { probe, probed } = bears(knee)
+        const found = await findHighest(probe, { ...OPTIONS, from })
+        expect(found.limit).toBe('server')
+        expect(found.highest).toBeLessThanOrEqual(knee)
+        expect(found.highest * OPTIONS.precision).toBeGreaterThanOrEqual(knee)
+        expect(probed).toContain(found.highest)
+        expect(probed.length).toBeLessThan(40)
+      },
+    ),
+  )
+})
+
+test('ends with small numbers, where rounding is coarser than the precision', async () => {
+  const { probe } = bears(10)
+  expect(await findHighest(probe, { from: 1, min: 1, max: 100, precision: 1.01 })).toMatchObject({
+    highest: 10,
+  })
+})
+
+test('says 0 of a server that does not even bear the least', async () => {
+  const { probe } = bears(99)
+  expect(await findHighest(probe, OPTIONS)).toEqual({ highest: 0, limit: 'server', why: 'too slow' })
+})
+
+test('says that it went no further than it may', async () => {
+  const { probe, probed } = bears(1e9)
+  expect(await findHighest(probe, OPTIONS)).toMatchObject({ highest: 100_000, limit: 'range' })
+  expect(Math.max(...probed)).toBe(100_000)
+})
+
+test('says when the generator was the limit', async () => {
+  const { probe } = bears(5000, { state: 'generator', why: 'receiver 0 was busy' })
+  const found = await findHighest(probe, OPTIONS)
+  expect(found).toMatchObject({ limit: 'generator', why: 'receiver 0 was busy' })
+})
+
+test('asks again before it believes that a server does not bear a rate', async () => {
+  let spoilt = 1
+  const found = await findHighest(async value => {
+    if (value === 2000 && spoilt-- > 0) return FULL
+    return value <= 4000 ? CLEAN : FULL
+  }, OPTIONS)
+  expect(found.highest).toBe(4000)
+})
