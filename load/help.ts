@@ -3,7 +3,7 @@
 import { flagGroups } from './flags.ts'
 import type { Scenario } from './scenario.ts'
 
-const FLAG_COLUMN = 26
+const FLAG_COLUMN = 30
 
 const EXIT_CODES = `Exit codes
   0  clean                           3  the generator was the limit: latency is not valid

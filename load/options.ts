@@ -27,8 +27,16 @@ export type Options = Readonly<{
   command: string
 }>
 
+/** What a run is about; the rest of the options says what is done with it. */
+export type RunPlan = Pick<Options, 'scenario' | 'load' | 'prefix' | 'command'>
+
 export type TargetOptions =
-  | Readonly<{ kind: 'own'; shards: number }>
+  | Readonly<{
+      kind: 'own'
+      shards: number
+      /** Another checkout, whose relay it is. */
+      root?: URL
+    }>
   | Readonly<{
       kind: 'deployed'
       websocket?: string

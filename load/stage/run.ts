@@ -6,9 +6,9 @@ import { LoadError } from '../errors.ts'
 import { nowUs } from '../generator/clock.ts'
 import type { ChannelEnd, Connected, PublisherEnds, ReceiverFinish, Use } from '../generator/requests.ts'
 import { measureUse } from '../generator/self.ts'
-import { histogramFrom } from '../ledger/histogram.ts'
+import { type Histogram, histogramFrom } from '../ledger/histogram.ts'
 import type { Extremes } from '../ledger/recipients.ts'
-import type { Finding, Interval, LatencySummaries, Load } from '../model.ts'
+import type { Finding, Interval, Load } from '../model.ts'
 import { createRandom } from '../random.ts'
 import type { Subscriber, Window } from '../scenario.ts'
 import type { RunningTarget, Used } from '../target/target.ts'
@@ -26,14 +26,20 @@ export type RunSetup = Readonly<{
   watch: (interval: Interval) => void
 }>
 
-/** A measured phase that is over. */
-export type Measured = Readonly<{
+/** A measured phase that has begun. */
+type OpenWindow = Readonly<{
   id: number
   main: boolean
-  before: Totals
-  after: Totals
+  /** Publications due in [fromUs, toUs) belong to it. */
+  fromUs: number
+  /** Publications a second that were asked for. */
+  rate: number
   extremes: Extremes
+  before: Totals
 }>
+
+/** A measured phase that is over. */
+export type Measured = OpenWindow & Readonly<{ toUs: number; after: Totals }>
 
 export type Books = Readonly<{
   receivers: readonly ReceiverFinish[]
@@ -72,6 +78,8 @@ export class Run {
   /** Connections that the server ended or that were lost: code → how often. */
   readonly ended = new Map<string, number>()
   readonly shardSamples: (readonly number[])[] = []
+  /** Publications that were due and waited for the server, at most, while it was measured. */
+  waitingMax = 0
   serverBytesFirst: number | undefined
   /** The scenario took the connections away itself. */
   cutOff = false
@@ -86,6 +94,8 @@ export class Run {
   #desertedMs: number | undefined
   #samples = 0
   #publishing = false
+  #rate = 0
+  #open: OpenWindow | undefined
 
   constructor({ target, load, channelPrefix, watch }: RunSetup) {
     this.load = load
@@ -140,12 +150,14 @@ export class Run {
     const { publisher } = this.fleet
     if (publisher === undefined) throw new LoadError('this scenario publishes nothing: its rate is 0')
     this.#publishing = true
+    this.#rate = rate
     await this.wait(publisher.ask({ kind: 'start', startUs: nowUs() + LEAD_US, rate, channels }))
   }
 
   async stopPublishing(): Promise<void> {
     if (!this.#publishing) return
     this.#publishing = false
+    this.#rate = 0
     await this.wait(this.fleet.publisher!.ask({ kind: 'stop' }))
   }
 
@@ -156,34 +168,55 @@ export class Run {
   ): Promise<Window> {
     const id = this.measured.length + 1
     const fromUs = nowUs() + LEAD_US
-    let toUs = fromUs + seconds * 1e6
-    const extremes = await this.wait(
-      this.fleet.announce(during === undefined ? { id, fromUs, toUs } : { id, fromUs }),
-    )
+    const endUs = fromUs + seconds * 1e6
+    const known = during === undefined ? { toUs: endUs } : {}
+    const extremes = await this.wait(this.fleet.announce({ id, fromUs, ...known }))
     await this.#until(fromUs)
     await this.begin(phase, true, during === undefined ? seconds : undefined)
-    const before = this.series.totals
-    if (during === undefined) {
-      await this.#until(toUs)
-    } else {
-      await Promise.all([this.#until(toUs), this.wait(during())])
-      toUs = nowUs() + LEAD_US
-      await this.wait(this.fleet.announce({ id, fromUs, toUs }))
-      await this.#until(toUs)
-    }
+    const open = { id, main, fromUs, extremes, rate: this.#rate, before: this.series.totals }
+    this.#open = open
+    await Promise.all([this.#until(endUs), during === undefined ? undefined : this.wait(during())])
+    const over = await this.#closeWindow(open, during === undefined ? endUs : nowUs() + LEAD_US)
+    return this.#toWindow(over)
+  }
+
+  async #closeWindow(open: OpenWindow, toUs: number): Promise<Measured> {
+    await this.wait(this.fleet.announce({ id: open.id, fromUs: open.fromUs, toUs }))
+    await this.#until(toUs)
     await this.begin(BETWEEN, false)
-    const after = this.series.totals
-    this.measured.push({ id, main, before, after, extremes })
+    const over = { ...open, toUs, after: this.series.totals }
+    this.#open = undefined
+    this.measured.push(over)
+    return over
+  }
+
+  #toWindow({ id, before, after, extremes }: Measured): Window {
     const cpuUs = difference(after.serverCpuUs, before.serverCpuUs)
     const bytes = this.#used.bytes
     return {
       seconds: (after.atUs - before.atUs) / 1e6,
       sent: after.sent - before.sent,
       delivered: after.deliveries - before.deliveries,
-      latency: () => this.#latencyOf(id, extremes),
+      latency: async () => {
+        const { first, last } = extremes
+        return { all: (await this.latencyOf([id])).summary(), first: first.summary(), last: last.summary() }
+      },
       ...(cpuUs === undefined ? {} : { serverCpuUs: cpuUs }),
       ...(bytes === undefined ? {} : { serverBytes: bytes }),
     }
+  }
+
+  /** Of all recipients, over these windows. */
+  async latencyOf(ids: readonly number[]): Promise<Histogram> {
+    const windows = await this.wait(this.fleet.askReceivers({ kind: 'windows' }))
+    const parts = windows.flat().filter(([id]) => ids.includes(id))
+    return histogramFrom(...parts.map(([, latency]) => latency))
+  }
+
+  /** After ^C the books can still be closed: what was being measured ends now. */
+  async interrupt(): Promise<void> {
+    this.trouble.clear()
+    if (this.#open !== undefined) await this.#closeWindow(this.#open, nowUs())
   }
 
   async drain(): Promise<void> {
@@ -217,6 +250,7 @@ export class Run {
     return { receivers, ends, progress: this.#progress }
   }
 
+  /** The threads end, and with them all connections. */
   async stop(): Promise<void> {
     this.#ticker.pause()
     await this.fleet.stop()
@@ -235,13 +269,6 @@ export class Run {
       const excepted = exceptions.reduce((count, [from, to]) => count + to - from + 1, 0)
       return sum + (last - excepted) * this.fleet.subscribersOf(channel)
     }, 0)
-  }
-
-  async #latencyOf(id: number, { first, last }: Extremes): Promise<LatencySummaries> {
-    const windows = await this.wait(this.fleet.askReceivers({ kind: 'windows' }))
-    const parts = windows.flat().filter(([window]) => window === id)
-    const all = histogramFrom(...parts.map(([, latency]) => latency))
-    return { all: all.summary(), first: first.summary(), last: last.summary() }
   }
 
   async #until(us: number): Promise<void> {
@@ -272,6 +299,7 @@ export class Run {
       }
       const ownUse = this.#ownUse()
       if (this.series.phase.measured) {
+        this.waitingMax = Math.max(this.waitingMax, progress.published?.waiting ?? 0)
         for (const [thread, use] of progress.uses) this.uses.add(thread, use)
         this.uses.add('main', ownUse)
         if (this.#samples++ % SHARDS_EVERY === 0) void this.#sampleShards()

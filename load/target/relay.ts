@@ -25,7 +25,7 @@ export type RelayOptions = Readonly<{
 export const OWN_ROOT = new URL('../../', import.meta.url)
 
 const LEASH = new URL('./leash.ts', import.meta.url).href
-const DIALECT = new URL('../generator/fanwire.ts', import.meta.url).href
+export const FANWIRE_DIALECT = new URL('../generator/fanwire.ts', import.meta.url).href
 /** A relay that isn't ready after so long won't be. */
 const READY_TIMEOUT_MS = 30_000
 /** Above the relay's own termination_timeout: it ends by itself. */
@@ -63,7 +63,7 @@ export async function startRelay(options: RelayOptions): Promise<RunningTarget> 
   return {
     described: await describe(options.root, ports),
     endpoint: {
-      dialect: DIALECT,
+      dialect: FANWIRE_DIALECT,
       websocket: `ws://127.0.0.1:${ports.http}/connection/websocket`,
       tcp: { host: '127.0.0.1', port: ports.tcp },
       api: `http://127.0.0.1:${ports.http}/api`,

@@ -1,0 +1,63 @@
+// The machine that makes the load: what it is, and whether a load fits on it. Main thread.
+
+import { readFileSync } from 'node:fs'
+import { availableParallelism, cpus, release, type as systemName, totalmem } from 'node:os'
+import { openFilesMax } from '../src/base/open-files.ts'
+import { OptionError } from './errors.ts'
+import type { Load, Machine } from './model.ts'
+import { formatCount } from './report/units.ts'
+
+/** For the program itself, its files and pipes. */
+const OWN_FILES = 128
+/** The relay refuses connections that many before the last file. */
+const RELAY_FILES_LEFT = 256
+/** What Linux gives by default; other systems are near it. */
+const PORTS = { from: 32_768, to: 60_999 }
+
+export function describeMachine(): Machine {
+  return {
+    cpu: cpus()[0]?.model.trim() ?? 'unknown processor',
+    cores: availableParallelism(),
+    memoryBytes: totalmem(),
+    system: `${systemName()} ${release()}`,
+    node: process.version,
+  }
+}
+
+/** @throws OptionError where the system would refuse the connections in the middle */
+export function checkFits(
+  { subscribers, publishers, rate, transport, sources }: Load,
+  isOwnRelay: boolean,
+): void {
+  const sockets = subscribers + (rate > 0 ? publishers : 0)
+  const files = openFilesMax() ?? Number.POSITIVE_INFINITY
+  const bearable = files - (isOwnRelay ? RELAY_FILES_LEFT : 0) - OWN_FILES
+  if (sockets > bearable) {
+    throw new OptionError(
+      `--subscribers: ${formatCount(subscribers)} is more than this machine bears: a process may open ${formatCount(files)} ` +
+        `files, which is enough for ${formatCount(bearable)} connections; raise it by \`ulimit -n\``,
+    )
+  }
+  const { from, to } = portRange()
+  const ports = to - from + 1
+  // The two transports have ports of their own at the relay, so each has all the ports of a source.
+  const largest = transport === 'mixed' ? Math.ceil(subscribers / 2) : subscribers
+  const addresses = Math.max(1, sources.length)
+  if (largest > ports * addresses) {
+    throw new OptionError(
+      `--subscribers: an address has ${formatCount(ports)} ports to connect from, enough for ` +
+        `${formatCount(ports * addresses)} connections by ${formatCount(addresses)} of them; give more by --sources`,
+    )
+  }
+}
+
+function portRange(): { from: number; to: number } {
+  try {
+    const [from, to] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'latin1')
+      .split(/\s+/)
+      .map(Number)
+    return { from: from!, to: to! }
+  } catch {
+    return PORTS
+  }
+}
