@@ -1,6 +1,7 @@
 // What the main thread asks of the worker threads that make the load, and what they answer. Types only.
 // Times are microseconds of the machine's monotonic clock, the same in all threads (generator/clock.ts).
-// Histograms travel as bytes (ledger/histogram.ts). Requests are answered one by one, in order (generator/worker.ts).
+// Histograms travel as bytes (ledger/histogram.ts). Requests begin in order; one that takes long does not
+// keep the others waiting (generator/worker.ts).
 
 import type { PublishBy } from '../model.ts'
 
@@ -58,6 +59,8 @@ export type ReceiverRequest =
       subscriptionsPerSecond: number
     }>
   | Readonly<{ kind: 'stopChurn' }>
+  /** Answered with Reconnections of those that came back by themselves since it was last asked; when it is turned off,
+   * those that are on their way are waited for. Resubscriptions after unsubscribe 2500 count as well. */
   | Readonly<{ kind: 'reconnectWhenEnded'; on: boolean }>
   /** The latency of all windows so far; answered with WindowLatencies. Scenarios compare windows by it. */
   | Readonly<{ kind: 'windows' }>

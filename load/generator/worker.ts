@@ -19,6 +19,8 @@ const role = await start()
 port.on('message', async ({ id, request }: Asked) => {
   // Begins at once: nothing is awaited before it.
   port.postMessage(await answerTo(id, request))
+  // Nothing else keeps the thread.
+  if ((request as { kind?: unknown }).kind === 'close') port.close()
 })
 
 async function start(): Promise<Role> {

@@ -1,0 +1,157 @@
+// Finds the publications in the blocks of a connection and hands them to the tally, without parsing anything around
+// their marks. Runs on a receiver thread, on every byte that it receives: the hot path of the load.
+// Invariant: every message is either seen as a publication or shown to the connection; a prediction of where the next
+// mark stands is only a shortcut, which the bytes have to bear out.
+
+import type { Dialect } from './dialect.ts'
+import { MARK, MARKED_BYTES, marked, readMark } from './payload.ts'
+import type { Subscription, Tally } from './tally.ts'
+
+/** What the reader needs of its connection. */
+export type ReaderOwner = Readonly<{
+  subscriptionOf: (channel: number) => Subscription | undefined
+  /**
+   * A message without a mark; while the reader is attentive, each message before its marks are read. True: its
+   * publications are those that a resubscription recovers.
+   */
+  onMessage: (message: Buffer) => boolean
+}>
+
+const NEWLINE = 0x0a
+const TILDE = 0x7e
+const LETTER_F = 0x66
+const LETTER_W = 0x77
+
+export class Reader {
+  readonly #owner: ReaderOwner
+  readonly #tally: Tally
+  readonly #lines: boolean
+  readonly #offsetOf: Dialect['offset']
+  /** While an answer is awaited: then all messages are looked at. */
+  attentive = false
+  /** The publication before: its first four bytes, where in it the mark stood, and how long it was. */
+  #start = 0
+  #markAt = 0
+  #length = 0
+  /** The subscription of the publication before, and where that one is in the block, if its offset is still to be read. */
+  #subscription: Subscription | undefined
+  #lastFrom = 0
+  #lastEnd = 0
+
+  constructor(dialect: Dialect, tally: Tally, owner: ReaderOwner) {
+    this.#owner = owner
+    this.#tally = tally
+    this.#lines = dialect.lines
+    this.#offsetOf = dialect.offset
+  }
+
+  /** Whole messages: bytes[from, end), read from the socket at `atUs`. */
+  readBlock(bytes: Buffer, from: number, end: number, atUs: number): void {
+    this.#tally.takeBytes(end - from)
+    if (this.#lines) this.#readLines(bytes, from, end, atUs)
+    else if (from < end) this.#readMessage(bytes, from, end, atUs)
+    this.#readOffset(bytes)
+  }
+
+  #readLines(bytes: Buffer, from: number, end: number, atUs: number): void {
+    while (from < end) {
+      if (this.#isPredicted(bytes, from, end)) {
+        const lineEnd = from + this.#length
+        this.#readPublication(bytes, from, lineEnd, from + this.#markAt, atUs, false)
+        from = lineEnd + 1
+        continue
+      }
+      const lineEnd = endOfLine(bytes, from, end)
+      if (lineEnd > from) this.#readMessage(bytes, from, lineEnd, atUs)
+      from = lineEnd + 1
+    }
+  }
+
+  /**
+   * Whether a line like the one before begins here. What it begins with tells it from a shorter line and a longer one
+   * behind that, whose mark and end happen to stand in the same places.
+   */
+  #isPredicted(bytes: Buffer, from: number, end: number): boolean {
+    const lineEnd = from + this.#length
+    return (
+      lineEnd <= end &&
+      this.#length > 0 &&
+      !this.attentive &&
+      (lineEnd === end || bytes[lineEnd] === NEWLINE) &&
+      isMark(bytes, from + this.#markAt) &&
+      startOf(bytes, from) === this.#start
+    )
+  }
+
+  /** Looks for what is in a message: nothing, a publication, or several. */
+  #readMessage(bytes: Buffer, from: number, end: number, atUs: number): void {
+    const first = findMark(bytes, from, end)
+    const recovered = first < 0 || this.attentive ? this.#owner.onMessage(bytes.subarray(from, end)) : false
+    let marks = 0
+    for (let at = first; at >= 0; at = findMark(bytes, at + MARK.length, end)) {
+      this.#readPublication(bytes, from, end, at, atUs, recovered)
+      marks++
+    }
+    if (marks !== 1 || first + MARKED_BYTES > end) return
+    this.#start = startOf(bytes, from)
+    this.#markAt = first - from
+    this.#length = end - from
+  }
+
+  #readPublication(
+    bytes: Buffer,
+    from: number,
+    end: number,
+    at: number,
+    atUs: number,
+    recovered: boolean,
+  ): void {
+    const dueUs = at + MARKED_BYTES <= end ? readMark(bytes, at) : -1
+    let subscription = this.#subscription
+    if (dueUs >= 0 && subscription?.channel !== marked.channel) {
+      this.#readOffset(bytes)
+      subscription = this.#owner.subscriptionOf(marked.channel)
+      this.#subscription = subscription
+    }
+    if (dueUs < 0 || subscription === undefined) {
+      this.#tally.unreadable++
+      return
+    }
+    // What is recovered stands in an answer, which tells the offset by itself.
+    this.#lastFrom = from
+    this.#lastEnd = recovered ? 0 : end
+    this.#tally.take(subscription, marked.sequence, dueUs, atUs, recovered)
+  }
+
+  /** Only of the last publication of a channel in a block: the ones before don't matter for where it stands. */
+  #readOffset(bytes: Buffer): void {
+    const subscription = this.#subscription
+    if (this.#lastEnd > 0 && subscription?.epoch !== undefined && this.#offsetOf !== undefined) {
+      const offset = this.#offsetOf(bytes.subarray(this.#lastFrom, this.#lastEnd))
+      if (offset !== undefined) subscription.offset = offset
+    }
+    this.#lastEnd = 0
+  }
+}
+
+function endOfLine(bytes: Buffer, from: number, end: number): number {
+  const found = bytes.indexOf(NEWLINE, from)
+  return found < 0 || found > end ? end : found
+}
+
+/** In bytes[from, end) only: behind them stands what was read before, in which one could search for long. */
+function findMark(bytes: Buffer, from: number, end: number): number {
+  if (end - from < MARK.length) return -1
+  const found = bytes.subarray(from, end).indexOf(MARK)
+  return found < 0 ? -1 : from + found
+}
+
+function isMark(bytes: Buffer, at: number): boolean {
+  return (
+    bytes[at] === TILDE && bytes[at + 1] === LETTER_F && bytes[at + 2] === LETTER_W && bytes[at + 3] === TILDE
+  )
+}
+
+function startOf(bytes: Buffer, from: number): number {
+  return bytes[from]! | (bytes[from + 1]! << 8) | (bytes[from + 2]! << 16) | (bytes[from + 3]! << 24)
+}
