@@ -51,9 +51,10 @@ export function formatSeconds(seconds: number): string {
   return `${significant(seconds)} s`
 }
 
-/** With its sign: `+4.2 %`. */
+/** With its sign: `+4.2 %`; from the tenfold on as a factor: `× 12.5`. */
 export function formatChange(share: number): string {
   if (!Number.isFinite(share)) return NOTHING
+  if (share >= 9) return `× ${significant(share + 1)}`
   return `${share > 0 ? '+' : ''}${(share * 100).toFixed(1)} %`
 }
 

@@ -1,0 +1,83 @@
+// A comparison as text for a terminal, at most 100 columns wide. Pure.
+// Invariant: what speaks against the figures stands above them, and the rule behind the words below.
+
+import { formatChange, formatValue, NOTHING } from '../report/units.ts'
+import type { Compared, Comparison, Side, Spread } from './comparison.ts'
+
+const LABEL_WIDTH = 27
+const SIDE_WIDTH = 24
+const CHANGE_WIDTH = 9
+const LINE_WIDTH = 100
+
+export function renderComparison(comparison: Comparison): string {
+  const { a, b, notices, figures } = comparison
+  return [
+    sideLine('A', a),
+    sideLine('B', b),
+    '',
+    ...notices.flatMap(notice => wrapped(notice, '! ')),
+    ...(notices.length > 0 ? [''] : []),
+    [
+      'figure'.padEnd(LABEL_WIDTH),
+      'A'.padEnd(SIDE_WIDTH),
+      'B'.padEnd(SIDE_WIDTH),
+      'B to A'.padStart(CHANGE_WIDTH),
+      '',
+    ].join(' '),
+    ...figures.flatMap(linesOf),
+    '',
+    ...wrapped(
+      'Each: median ± median absolute deviation, below it the lowest – the highest run. “better” and “worse”: the ' +
+        'ranks of the runs differ so much that chance alone does it in less than 1 of 100 cases (exact ' +
+        'Mann–Whitney test, two-sided, p < 0.01; with 5 runs a side each run of one must be beyond all of the ' +
+        'other). It needs 5 runs a side.',
+      '',
+    ),
+  ]
+    .map(line => line.trimEnd())
+    .join('\n')
+    .concat('\n')
+}
+
+function sideLine(letter: string, { name, runs, target }: Side): string {
+  return `${letter}  ${name}: ${runs} ${runs === 1 ? 'run' : 'runs'} of ${target}`
+}
+
+function linesOf({ label, unit, a, b, change, p, word }: Compared): [string, string] {
+  const format = (value: number) => formatValue(value, unit)
+  const middle = (spread: Spread | undefined) =>
+    spread === undefined ? NOTHING : `${format(spread.median)} ± ${format(spread.deviation)}`
+  const ends = (spread: Spread | undefined) =>
+    spread === undefined ? '' : `${format(spread.min)} – ${format(spread.max)}`
+  const [first = '', second = ''] = wrapped(label, '', LABEL_WIDTH)
+  return [
+    [
+      first.padEnd(LABEL_WIDTH),
+      middle(a).padEnd(SIDE_WIDTH),
+      middle(b).padEnd(SIDE_WIDTH),
+      (change === undefined ? NOTHING : formatChange(change)).padStart(CHANGE_WIDTH),
+      ` ${word}`,
+    ].join(' '),
+    [
+      second.padEnd(LABEL_WIDTH),
+      ends(a).padEnd(SIDE_WIDTH),
+      ends(b).padEnd(SIDE_WIDTH),
+      ' '.repeat(CHANGE_WIDTH),
+      p === undefined ? '' : ` p = ${p < 0.001 ? p.toExponential(0) : p.toFixed(3)}`,
+    ].join(' '),
+  ]
+}
+
+/** Broken between words; the lines after the first stand under the first one's text. */
+function wrapped(text: string, mark: string, width = LINE_WIDTH): string[] {
+  const lines: string[] = []
+  let line = mark
+  for (const word of text.split(' ')) {
+    if (line.length > mark.length && line.length + word.length > width) {
+      lines.push(line)
+      line = ' '.repeat(mark.length)
+    }
+    line += `${word} `
+  }
+  return [...lines, line].map(each => each.trimEnd())
+}
