@@ -4,8 +4,8 @@
 import { formatChange, formatValue, NOTHING } from '../report/units.ts'
 import type { Compared, Comparison, Side, Spread } from './comparison.ts'
 
-const LABEL_WIDTH = 27
-const SIDE_WIDTH = 24
+const LABEL_WIDTH = 25
+const SIDE_WIDTH = 22
 const CHANGE_WIDTH = 9
 const LINE_WIDTH = 100
 
@@ -43,29 +43,33 @@ function sideLine(letter: string, { name, runs, target }: Side): string {
   return `${letter}  ${name}: ${runs} ${runs === 1 ? 'run' : 'runs'} of ${target}`
 }
 
-function linesOf({ label, unit, a, b, change, p, word }: Compared): [string, string] {
+function linesOf({ label, unit, a, b, change, p, word }: Compared): string[] {
   const format = (value: number) => formatValue(value, unit)
   const middle = (spread: Spread | undefined) =>
-    spread === undefined ? NOTHING : `${format(spread.median)} ± ${format(spread.deviation)}`
+    spread === undefined ? NOTHING : pair(format(spread.median), '±', format(spread.deviation))
   const ends = (spread: Spread | undefined) =>
-    spread === undefined ? '' : `${format(spread.min)} – ${format(spread.max)}`
-  const [first = '', second = ''] = wrapped(label, '', LABEL_WIDTH)
-  return [
+    spread === undefined ? '' : pair(format(spread.min), '–', format(spread.max))
+  const columns = (first: string, ofA: string, ofB: string, ofChange: string, last: string) =>
     [
       first.padEnd(LABEL_WIDTH),
-      middle(a).padEnd(SIDE_WIDTH),
-      middle(b).padEnd(SIDE_WIDTH),
-      (change === undefined ? NOTHING : formatChange(change)).padStart(CHANGE_WIDTH),
-      ` ${word}`,
-    ].join(' '),
-    [
-      second.padEnd(LABEL_WIDTH),
-      ends(a).padEnd(SIDE_WIDTH),
-      ends(b).padEnd(SIDE_WIDTH),
-      ' '.repeat(CHANGE_WIDTH),
-      p === undefined ? '' : ` p = ${p < 0.001 ? p.toExponential(0) : p.toFixed(3)}`,
-    ].join(' '),
+      ofA.padEnd(SIDE_WIDTH),
+      ofB.padEnd(SIDE_WIDTH),
+      ofChange.padStart(CHANGE_WIDTH),
+      ` ${last}`,
+    ].join(' ')
+  const [first = '', second = '', ...rest] = wrapped(label, '', LABEL_WIDTH)
+  const chance = p === undefined ? '' : `p = ${p < 0.001 ? p.toExponential(0) : p.toFixed(3)}`
+  return [
+    columns(first, middle(a), middle(b), change === undefined ? NOTHING : formatChange(change), word),
+    columns(second, ends(a), ends(b), '', chance),
+    ...rest,
   ]
+}
+
+/** Two values; a unit that both have is written once. */
+function pair(left: string, sign: string, right: string): string {
+  const unit = /[^\d]*$/.exec(right)![0]
+  return `${unit !== '' && left.endsWith(unit) ? left.slice(0, -unit.length) : left} ${sign} ${right}`
 }
 
 /** Broken between words; the lines after the first stand under the first one's text. */

@@ -55,7 +55,9 @@ export function formatSeconds(seconds: number): string {
 export function formatChange(share: number): string {
   if (!Number.isFinite(share)) return NOTHING
   if (share >= 9) return `× ${significant(share + 1)}`
-  return `${share > 0 ? '+' : ''}${(share * 100).toFixed(1)} %`
+  const percent = (share * 100).toFixed(1)
+  if (Number(percent) === 0) return '0.0 %'
+  return `${share > 0 ? '+' : ''}${percent} %`
 }
 
 export function formatValue(value: number, unit: Finding['unit']): string {
