@@ -26,7 +26,7 @@ const PERCENTILES = [
 const LATENCIES: readonly Figure[] = RECIPIENTS.flatMap(([who, whom]) =>
   PERCENTILES.map(([field, name]) => ({
     key: `latency.${who}.${name}`,
-    label: `${whom}, ${name}`,
+    label: `${name} to ${whom}`,
     unit: 'us' as const,
     better: 'lower' as const,
     isLatency: true,

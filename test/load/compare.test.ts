@@ -190,7 +190,7 @@ describe('comparing', () => {
     }))
     const text = renderComparison(compareResults(runs(5), long))
     expect(text).toContain('Mann–Whitney')
-    expect(text).toMatch(/every recipient, p99 .* worse\n/)
+    expect(text).toMatch(/p99 to every recipient .* worse\n/)
     for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(100)
     expect(text).not.toMatch(/NaN|undefined|Infinity/)
   })
