@@ -40,9 +40,13 @@ export function renderMarkdown(result: PeersResult): string {
 }
 
 function headOf({ machine, size, rounds, secondsEach }: PeersResult): string {
+  const median =
+    rounds === 1
+      ? `one round of ${secondsEach} s`
+      : `medians of ${rounds} rounds of ${secondsEach} s, in which the servers take turns`
   return (
-    `${machineText(machine)}; a payload has ${size} bytes; medians of ${rounds} rounds of ${secondsEach} s, ` +
-    'in which the servers take turns; server, receivers and publisher share the machine.'
+    `${machineText(machine)}; a payload has ${size} bytes; ${median}; ` +
+    'server, receivers and publisher share the machine.'
   )
 }
 
@@ -156,7 +160,7 @@ function notesOf(result: PeersResult): string[] {
       ? ['*: the load generator was the limit, so that the latency is not the server’s.']
       : []),
     ...(peers.some(({ knee }) => kneeOf(knee)?.atLeast)
-      ? ['≥: beyond that the load generator was the limit, not the server.']
+      ? ['≥: beyond that the load generator was the limit and not the server, or nothing was tried.']
       : []),
     ...missing.map(({ title, install }) => `not installed: ${title}. To have it in the table: ${install}.`),
   ]

@@ -24,7 +24,7 @@ export async function writeResult(
 }
 
 /** Local time: `20260131-235959`. */
-function timeName(at: Date): string {
+export function timeName(at: Date): string {
   const two = (value: number) => String(value).padStart(2, '0')
   const day = `${at.getFullYear()}${two(at.getMonth() + 1)}${two(at.getDate())}`
   return `${day}-${two(at.getHours())}${two(at.getMinutes())}${two(at.getSeconds())}`

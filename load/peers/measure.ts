@@ -1,0 +1,114 @@
+// One measurement of a peer: its server is started, loaded, and stopped. Main thread.
+// Invariant: each measurement has a server of its own, so that none inherits what another left behind.
+
+import { LoadError } from '../errors.ts'
+import { isClean } from '../ledger/verdict.ts'
+import { checkFits } from '../machine.ts'
+import type { Load, RunResult } from '../model.ts'
+import { runOn } from '../run-load.ts'
+import type { Scenario } from '../scenario.ts'
+import { fanout } from '../scenarios/fanout.ts'
+import { idle } from '../scenarios/idle.ts'
+import type { PeersOptions } from './options.ts'
+import type { Peer } from './peer.ts'
+import type { Idle, Knee, Measurement, Shape } from './result.ts'
+import { findHighest } from './search.ts'
+
+/** Deliveries that came while they were due; the rest is where a window begins and ends. */
+const KEPT_UP = 0.97
+/** The search for a knee ends when it is known to so much: the machine's noise is not smaller. */
+const KNEE_PRECISION = 1.15
+
+export type Context = Readonly<{ options: PeersOptions; signal: AbortSignal }>
+
+export async function measureCost(
+  peer: Peer,
+  { subscribers, rate }: Pick<Shape, 'subscribers' | 'rate'>,
+  context: Context,
+): Promise<Measurement> {
+  const { secondsEach } = context.options
+  try {
+    return measurementOf(await run(peer, fanout, { subscribers, rate, durationS: secondsEach }, context))
+  } catch (error) {
+    // Whoever asked for the end has to hear of it; a server that ended under the load is an answer.
+    if (!(error instanceof LoadError) || context.signal.aborted) throw error
+    return { state: 'full', why: error.message, deliveriesPerSecond: 0 }
+  }
+}
+
+/** @param from publications a second, to begin with */
+export async function measureKnee(peer: Peer, from: number, context: Context): Promise<Knee> {
+  const { kneeSubscribers, kneeP99Ms, kneeRateMin, kneeRateMax } = context.options
+  const search = { from, min: kneeRateMin, max: kneeRateMax, precision: KNEE_PRECISION }
+  return findHighest(async rate => {
+    const measured = await measureCost(peer, { subscribers: kneeSubscribers, rate }, context)
+    const { state, why, lastP99Us = Number.POSITIVE_INFINITY } = measured
+    if (state !== 'clean') return { state, why: `at ${rate}/s: ${why}` }
+    if (lastP99Us <= kneeP99Ms * 1000) return { state, why }
+    return {
+      state: 'full',
+      why: `at ${rate}/s: p99 to the last recipient was ${Math.round(lastP99Us / 1000)} ms`,
+    }
+  }, search)
+}
+
+export async function measureIdle(peer: Peer, context: Context): Promise<Idle> {
+  const { idleConnections, idleSeconds } = context.options
+  const load = { subscribers: idleConnections, rate: 0, durationS: idleSeconds }
+  const { findings } = await run(peer, idle, load, context)
+  const findingOf = (wanted: string) => findings.find(({ key }) => key === wanted)?.value ?? Number.NaN
+  return {
+    bytesPerConnection: findingOf('bytes_per_connection'),
+    connectsPerSecond: findingOf('connects_per_second'),
+  }
+}
+
+async function run(
+  peer: Peer,
+  scenario: Scenario,
+  wanted: Partial<Load>,
+  { options, signal }: Context,
+): Promise<RunResult> {
+  const { size, receivers, command } = options
+  const load: Load = {
+    ...scenario.defaults,
+    channels: 1,
+    size,
+    publish: 'client',
+    publishers: 1,
+    ...(receivers === undefined ? {} : { receivers }),
+    ...wanted,
+  }
+  checkFits(load, true)
+  const target = await peer.start()
+  try {
+    const plan = { scenario, load, prefix: '', command }
+    const result = await runOn(target, plan, { watch: () => {}, signal })
+    signal.throwIfAborted()
+    return result
+  } finally {
+    await target.stop()
+  }
+}
+
+function measurementOf(result: RunResult): Measurement {
+  const { verdict, latency, deliveriesPerSecond, load, server } = result
+  const due = load.rate * load.subscribers
+  const measured = {
+    deliveriesPerSecond,
+    ...(server === undefined ? {} : { cpuUsPerDelivery: server.cpuUsPerDelivery }),
+    ...(latency.last.count === 0 ? {} : { lastP50Us: latency.last.p50Us, lastP99Us: latency.last.p99Us }),
+  }
+  if (verdict.faults.length > 0) return { ...measured, state: 'full', why: verdict.faults[0]! }
+  if (verdict.generatorLimits.length > 0) {
+    return { ...measured, state: 'generator', why: verdict.generatorLimits[0]! }
+  }
+  const came = Math.round(deliveriesPerSecond).toLocaleString('en-US')
+  if (deliveriesPerSecond < KEPT_UP * due) {
+    const why = `${came} of ${due.toLocaleString('en-US')} deliveries a second came while they were due`
+    return { ...measured, state: 'full', why }
+  }
+  return isClean(result)
+    ? { ...measured, state: 'clean', why: '' }
+    : { ...measured, state: 'full', why: verdict.headline }
+}

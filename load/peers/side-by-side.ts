@@ -1,0 +1,150 @@
+// The whole comparison: all that is to be measured, of all peers, in rounds. Main thread.
+// Invariant: in each round each peer has its turn, every second round in the opposite order, so that what changes on
+// the machine over time changes for all of them alike.
+
+import { describeMachine } from '../machine.ts'
+import { formatBytes, formatCount, formatUs } from '../report/units.ts'
+import { type Context, measureCost, measureIdle, measureKnee } from './measure.ts'
+import type { PeersOptions } from './options.ts'
+import type { Peer } from './peer.ts'
+import {
+  type Idle,
+  type Knee,
+  type Measurement,
+  PEERS_SCHEMA,
+  type PeerResult,
+  type PeersResult,
+  type Shape,
+} from './result.ts'
+
+export type PeersIo = Readonly<{
+  /** Told what was measured, a line each. */
+  say: (line: string) => void
+  signal: AbortSignal
+}>
+
+/** What has been measured of a peer so far. */
+type Sheet = Readonly<{
+  peer: Peer
+  version: string
+  shapes: Record<string, Measurement[]>
+  knee: Knee[]
+  idle: Idle[]
+}>
+
+export async function compareSideBySide(
+  options: PeersOptions,
+  { say, signal }: PeersIo,
+): Promise<PeersResult> {
+  const startedAt = new Date()
+  const { sheets, missing } = await openSheets(options)
+  for (const { title, install } of missing)
+    say(`not installed: ${title}; to have it in the table: ${install}`)
+  const context: Context = { options, signal }
+  for (let round = 1; round <= options.rounds; round++) {
+    const inTurn = round % 2 === 1 ? sheets : [...sheets].reverse()
+    const sayOf = (what: string, sheet: Sheet, text: string) =>
+      say(`round ${round} of ${options.rounds}  ${what}  ${sheet.peer.title}: ${text}`)
+    if (options.parts.includes('cost')) await costRound(inTurn, context, sayOf)
+    if (options.parts.includes('knee')) await kneeRound(inTurn, context, sayOf)
+    if (options.parts.includes('memory')) await idleRound(inTurn, context, sayOf)
+  }
+  return {
+    schema: PEERS_SCHEMA,
+    kind: 'peers',
+    startedAt: startedAt.toISOString(),
+    tookS: (Date.now() - startedAt.getTime()) / 1000,
+    command: options.command,
+    machine: describeMachine(),
+    rounds: options.rounds,
+    secondsEach: options.secondsEach,
+    size: options.size,
+    kneeP99Ms: options.kneeP99Ms,
+    kneeSubscribers: options.kneeSubscribers,
+    idleConnections: options.idleConnections,
+    shapes: options.shapes,
+    peers: sheets.map(resultOf),
+    missing: missing.map(({ name, title, install }) => ({ name, title, install })),
+  }
+}
+
+async function openSheets({
+  peers,
+}: PeersOptions): Promise<{ sheets: readonly Sheet[]; missing: readonly Peer[] }> {
+  const versions = await Promise.all(peers.map(peer => peer.version()))
+  return {
+    sheets: peers.flatMap((peer, index): Sheet[] => {
+      const version = versions[index]
+      return version === undefined ? [] : [{ peer, version, shapes: {}, knee: [], idle: [] }]
+    }),
+    missing: peers.filter((_, index) => versions[index] === undefined),
+  }
+}
+
+type SayOf = (what: string, sheet: Sheet, text: string) => void
+
+async function costRound(sheets: readonly Sheet[], context: Context, sayOf: SayOf): Promise<void> {
+  for (const shape of context.options.shapes) {
+    for (const sheet of sheets) {
+      const measured = await measureCost(sheet.peer, shape, context)
+      const rows = sheet.shapes[shape.name] ?? []
+      sheet.shapes[shape.name] = rows
+      rows.push(measured)
+      sayOf(shape.title, sheet, costText(measured))
+    }
+  }
+}
+
+function costText({ state, why, cpuUsPerDelivery, lastP50Us, lastP99Us }: Measurement): string {
+  const cpu = cpuUsPerDelivery === undefined ? [] : [`${cpuUsPerDelivery.toPrecision(3)} µs CPU a delivery`]
+  const latency =
+    lastP50Us === undefined || lastP99Us === undefined
+      ? []
+      : [`last recipient p50 ${formatUs(lastP50Us)}, p99 ${formatUs(lastP99Us)}`]
+  const trouble = { clean: [], full: [`FULL: ${why}`], generator: [`the generator was the limit: ${why}`] }[
+    state
+  ]
+  return [...cpu, ...latency, ...trouble].join('; ')
+}
+
+async function kneeRound(sheets: readonly Sheet[], context: Context, sayOf: SayOf): Promise<void> {
+  const { kneeSubscribers, shapes, kneeRateMin } = context.options
+  for (const sheet of sheets) {
+    const found = await measureKnee(
+      sheet.peer,
+      kneeStart(sheet, shapes, kneeSubscribers, kneeRateMin),
+      context,
+    )
+    sheet.knee.push(found)
+    const bound = found.limit === 'server' ? '' : 'at least '
+    sayOf('highest clean rate', sheet, `${bound}${formatCount(found.highest)}/s (${found.why})`)
+  }
+}
+
+/** The highest rate that is known to be clean already: it saves the search its first steps. */
+function kneeStart(
+  { shapes: measured, knee }: Sheet,
+  shapes: readonly Shape[],
+  subscribers: number,
+  rateMin: number,
+): number {
+  const borne = shapes.filter(
+    ({ name, subscribers: those }) =>
+      those === subscribers && (measured[name] ?? []).some(({ state }) => state === 'clean'),
+  )
+  return Math.max(rateMin, ...borne.map(({ rate }) => rate), ...knee.map(({ highest }) => highest))
+}
+
+async function idleRound(sheets: readonly Sheet[], context: Context, sayOf: SayOf): Promise<void> {
+  for (const sheet of sheets) {
+    const measured = await measureIdle(sheet.peer, context)
+    sheet.idle.push(measured)
+    const { bytesPerConnection, connectsPerSecond } = measured
+    const text = `${formatBytes(bytesPerConnection)} a connection, ${formatCount(connectsPerSecond)} connects/s`
+    sayOf('idle', sheet, text)
+  }
+}
+
+function resultOf({ peer: { name, title, settings }, version, shapes, knee, idle }: Sheet): PeerResult {
+  return { name, title, version, settings, shapes, knee, idle }
+}
