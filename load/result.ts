@@ -49,7 +49,8 @@ export async function resultOf({ plan, run, books, startedAt, interrupted }: End
     tookS: (Date.now() - startedAt.getTime()) / 1000,
     command,
     ...(interrupted ? { interrupted } : {}),
-    load,
+    // Some scenarios decide themselves how many channels there are.
+    load: { ...load, channels: run.fleet.channels.length },
     target: run.target.described,
     machine: describeMachine(),
     verdict,

@@ -11,7 +11,12 @@ const LINE_EVERY_S = 5
 const COLUMNS = 100
 const CLEAR_LINE = '\r\x1b[K'
 
-export type Progress = Readonly<{ show: (interval: Interval) => void; end: () => void }>
+export type Progress = Readonly<{
+  show: (interval: Interval) => void
+  /** A line that stays. */
+  say: (text: string) => void
+  end: () => void
+}>
 
 export function createProgress(screen: Screen): Progress {
   let shownS = Number.NEGATIVE_INFINITY
@@ -29,6 +34,10 @@ export function createProgress(screen: Screen): Progress {
       shownS = interval.atS
       phase = interval.phase
       screen.write(`${line}\n`)
+    },
+    say(text) {
+      screen.write(`${open ? CLEAR_LINE : ''}${text}\n`)
+      open = false
     },
     end() {
       if (open) screen.write(CLEAR_LINE)

@@ -124,8 +124,8 @@ function latency({ latency, verdict }: RunResult, paint: Paint): string {
   ].join('\n')
 }
 
-function rates({ offered, deliveriesPerSecond, load }: RunResult): string {
-  if (load.rate === 0) return ''
+function rates({ offered, deliveriesPerSecond }: RunResult): string {
+  if (offered.wantedPerSecond === 0) return ''
   return [
     'Rates (measured phases)',
     `${INDENT}published ${formatRate(offered.sentPerSecond)}/s of ${formatRate(offered.wantedPerSecond)}/s, ` +
@@ -142,18 +142,24 @@ function rates({ offered, deliveriesPerSecond, load }: RunResult): string {
 
 function server({ server, target }: RunResult): string {
   if (server === undefined) return ''
+  const isMeasured = server.cores > 0
   const shards = server.shardUtilizations?.map(share => formatShare(share)).join(', ')
   return [
     `Server (${target.name})`,
-    `${INDENT}processor ${formatCores(server.cores)} cores` +
-      (server.cpuUsPerDelivery > 0 ? `, ${formatUs(server.cpuUsPerDelivery)} a delivery` : '') +
-      (shards === undefined ? '' : `; shards busy ${shards}`),
+    ...(isMeasured
+      ? [
+          `${INDENT}processor ${formatCores(server.cores)} cores` +
+            (server.cpuUsPerDelivery > 0 ? `, ${formatUs(server.cpuUsPerDelivery)} a delivery` : '') +
+            (shards === undefined ? '' : `; shards busy ${shards}`),
+        ]
+      : []),
     `${INDENT}memory ${formatBytes(server.bytesBefore)} before, ${formatBytes(server.bytesMax)} at most, ` +
       `${formatBytes(server.bytesAfter)} after`,
   ].join('\n')
 }
 
 function generator({ generator }: RunResult): string {
+  if (generator.threads.length === 0) return ''
   const rows = generator.threads.map(thread => {
     const waited = thread.waitedForCore === undefined ? '–' : formatShare(thread.waitedForCore)
     return (
@@ -214,7 +220,29 @@ function wrapped(text: string, first: string, others = first): string[] {
   return [...lines, line]
 }
 
-/** For the end of a run: how long it took and what was written. */
-export function renderFiles(tookS: number, files: readonly string[]): string {
+/** Several runs of the same load, one a line. */
+export function renderRuns(runs: readonly RunResult[], shown: RunResult): string {
+  const row = (cells: readonly string[]) =>
+    INDENT + cells.map((cell, column) => cell.padStart(column === 0 ? 5 : 14)).join('')
+  return `${[
+    `${runs.length} runs; above is the one in the middle by p99`,
+    row(['', 'p50', 'p99', 'p99 to last', 'deliveries/s', 'per delivery', 'exit code']),
+    ...runs.map((run, index) =>
+      row([
+        `${index + 1}${run === shown ? ' *' : ''}`,
+        formatUs(run.latency.all.p50Us),
+        formatUs(run.latency.all.p99Us),
+        formatUs(run.latency.last.p99Us),
+        formatRate(run.deliveriesPerSecond),
+        run.server === undefined ? '–' : formatUs(run.server.cpuUsPerDelivery),
+        String(run.verdict.exitCode),
+      ]),
+    ),
+  ].join('\n')}\n`
+}
+
+/** For the end: how long it took and what was written. */
+export function renderFiles(runs: readonly RunResult[], files: readonly string[]): string {
+  const tookS = runs.reduce((sum, run) => sum + run.tookS, 0)
   return `${[`Took ${formatSeconds(tookS)}.`, ...files.map(file => `Written: ${file}`)].join('\n')}\n`
 }
