@@ -62,7 +62,13 @@ export function judge(evidence: Evidence): Verdict {
     faults,
     generatorLimits,
     latencyValid,
-    remarks: [...serverShortfalls(evidence), ...findRemarks(evidence), ...evidence.remarks],
+    remarks: [
+      ...serverShortfalls(evidence),
+      ...bookRemarks(evidence),
+      // Of figures that are not valid nobody needs to know how far to trust them.
+      ...(latencyValid ? doubtsOfFigures(evidence) : []),
+      ...evidence.remarks,
+    ],
   }
 }
 
@@ -138,30 +144,39 @@ function serverShortfalls({ ledger, offered, waitingMax }: Evidence): string[] {
   return found.filter(shortfall => shortfall !== false)
 }
 
-function findRemarks({ promises, ledger, latency, sent, complete, offered, threads }: Evidence): string[] {
-  const measuring = threads.filter(({ name }) => !NOT_MEASURING.test(name))
-  const ownMaxUs = Math.max(offered.latenessMaxUs, ...measuring.map(({ delayMaxUs }) => delayMaxUs))
-  const busy = measuring.filter(({ utilizationMax }) => utilizationMax > UTILIZATION_OF_A_SECOND_MAX)
+function bookRemarks({ promises, ledger, latency, sent, complete }: Evidence): string[] {
   const found = [
     promises === 'told' &&
       ledger.toldLost > 0 &&
       `${times(ledger.toldLost, 'delivery')} did not come, and the subscribers were told so.`,
     ledger.overflowed > 0 &&
       `${times(ledger.overflowed, 'subscription')} missed more pieces than are kept: the count of lost ones is not exact.`,
+    latency.count > 0 &&
+      complete < COMPLETE_MIN * sent &&
+      `First and last recipient are known of ${formatCount(complete)} of ${formatCount(sent)} publications.`,
   ]
-  if (latency.count === 0) return found.filter(remark => remark !== false)
-  const onFigures = [
+  return found.filter(remark => remark !== false)
+}
+
+/** Not enough to make the figures invalid, but worth knowing to who reads them. */
+function doubtsOfFigures({ latency, offered, threads }: Evidence): string[] {
+  if (latency.count === 0) return []
+  const measuring = threads.filter(({ name }) => !NOT_MEASURING.test(name))
+  const ownP99Us = Math.max(offered.latenessP99Us, ...measuring.map(({ delayP99Us }) => delayP99Us))
+  const ownMaxUs = Math.max(offered.latenessMaxUs, ...measuring.map(({ delayMaxUs }) => delayMaxUs))
+  const found = [
+    ownP99Us > OWN_SHARE_MAX * latency.p99Us &&
+      `The 99th percentile of ${formatUs(latency.p99Us)} is partly the generator's: up to ${formatUs(ownP99Us)}.`,
     ownMaxUs > OWN_DELAY_US_MIN &&
       ownMaxUs > OWN_SHARE_MAX * latency.maxUs &&
       `The greatest latencies may be the generator's: it paused for up to ${formatUs(ownMaxUs)}.`,
-    ...busy.map(
+    ...measuring.map(
       ({ name, utilizationMax }) =>
+        utilizationMax > UTILIZATION_OF_A_SECOND_MAX &&
         `${name} was busy for ${formatShare(utilizationMax)} of its busiest second.`,
     ),
-    complete < COMPLETE_MIN * sent &&
-      `First and last recipient are known of ${formatCount(complete)} of ${formatCount(sent)} publications.`,
   ]
-  return [...found, ...onFigures].filter(remark => remark !== false)
+  return found.filter(remark => remark !== false)
 }
 
 function headlineOf(

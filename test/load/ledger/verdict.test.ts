@@ -190,6 +190,11 @@ describe('a remark is', () => {
     ],
     ['a ledger that was full', ledger({ overflowed: 1 }), '1 subscription missed more pieces'],
     [
+      'a delay of more than half of a short latency',
+      receiver({ delayP99Us: 2_100 }),
+      '99th percentile of 4.00 ms is partly the generator',
+    ],
+    [
       'a pause as long as half of the greatest latency',
       receiver({ delayMaxUs: 11_000 }),
       'it paused for up to 11.0 ms',
