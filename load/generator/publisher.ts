@@ -2,22 +2,19 @@
 // Runs on a worker thread of its own. Invariant: a channel belongs to one lane, so that its order is known; what was
 // due is sent late rather than not at all, and marked with the time at which it was due.
 
-import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
+import { setTimeout as wait } from 'node:timers/promises'
 import { ApiLane } from './api-lane.ts'
 import { createBook, type PublisherBook } from './book.ts'
 import { ClientLane } from './client-lane.ts'
 import { nowUs } from './clock.ts'
 import type { Dialect } from './dialect.ts'
 import type { Lane, Publication } from './lane.ts'
-import { channelOf, dueBy, dueUsOf, type Stretch } from './pace.ts'
+import { channelOf, dueUsOf } from './pace.ts'
+import { createPacer, type Hand } from './pacer.ts'
 import { payloadText } from './payload.ts'
 import type { PublisherData, PublisherEnds, PublisherProgress, PublisherRequest } from './requests.ts'
 import { measureUse } from './self.ts'
 
-/** Node's timers know no less. What is due within it leaves together, so it is also what is at most joined by pace. */
-const TICK_MS = 1
-/** A publisher that was held up catches up in turns of this many: between them it reads answers. */
-const PUBLICATIONS_PER_TURN_MAX = 1000
 /** Publications that wait, over all lanes, for connections or answers: 16 MiB of places, a minute at 17,000/s. */
 const WAITING_MAX = 1_048_576
 /** Connections that are made at the same time: a server's backlog takes them. */
@@ -33,7 +30,7 @@ export type Publisher = Readonly<{ answer: (request: PublisherRequest) => unknow
 export async function createPublisher(data: PublisherData): Promise<Publisher> {
   const book = createBook()
   const lanes = await createLanes(data, book)
-  const pacer = createPacer(lanes, book)
+  const pacer = createPacer(handTo(lanes, book))
   const usedSinceLast = measureUse()
   let sentBefore = 0
 
@@ -67,7 +64,7 @@ export async function createPublisher(data: PublisherData): Promise<Publisher> {
       case 'ends':
         return book.ends() satisfies PublisherEnds
       case 'close':
-        pacer.end()
+        pacer.close()
         for (const lane of lanes) lane.close()
         return
       default:
@@ -104,81 +101,20 @@ async function openAll(lanes: readonly Lane[]): Promise<void> {
   await Promise.all(Array.from({ length: OPENING_MAX }, openNext))
 }
 
-type Pacer = Readonly<{
-  /** A stretch that is running ends now. */
-  start: (stretch: Stretch) => Promise<void>
-  /** What is due now still goes to the lanes. */
-  stop: () => Promise<void>
-  end: () => void
-}>
-
-/** The loop: each millisecond it hands over what is due. */
-function createPacer(lanes: readonly Lane[], book: PublisherBook): Pacer {
-  let stretch: Stretch | undefined
-  /** Publications of the stretch that the lanes have. */
-  let taken = 0
-  let timer: NodeJS.Timeout | undefined
-  let catchingUp: NodeJS.Immediate | undefined
-
-  /** Hands over what is due at `atUs`, but bounded; true: that was all. */
-  const hand = (of: Stretch, atUs: number): boolean => {
-    const due = dueBy(of, atUs)
-    const from = taken
-    taken = Math.min(due, from + PUBLICATIONS_PER_TURN_MAX)
-    handOver(lanes, book, of, from, taken)
-    return taken === due
-  }
-  const tick = () => {
-    catchingUp = undefined
-    if (stretch !== undefined && !hand(stretch, nowUs())) catchingUp = setImmediate(tick)
-  }
-  const onTimer = () => {
-    if (catchingUp === undefined) tick()
-  }
-  const end = () => {
-    clearInterval(timer)
-    clearImmediate(catchingUp)
-    catchingUp = undefined
-    stretch = undefined
-  }
-  const stop = async () => {
-    const last = stretch
+function handTo(lanes: readonly Lane[], book: PublisherBook): Hand {
+  return (stretch, from, to) => {
+    for (let n = from; n < to; n++) {
+      const channel = channelOf(stretch, n)
+      const lane = lanes[channel % lanes.length]!
+      if (!lane.take(channel, dueUsOf(stretch, n))) book.note('not sent: too many publications wait')
+    }
+    for (const lane of lanes) lane.flush()
+    // Lateness is what this thread is to blame for. A lane has its publication now and has written it, or waits for the
+    // server (for its answer, its connection, or room in its socket). One time for all of the turn, taken at its end,
+    // says rather too much than too little.
     const atUs = nowUs()
-    end()
-    if (last !== undefined) while (!hand(last, atUs)) await nextTurn()
+    for (let n = from; n < to; n++) book.left(dueUsOf(stretch, n), atUs)
   }
-  return {
-    async start({ startUs, rate, channels }) {
-      await stop()
-      stretch = { startUs, rate, channels }
-      taken = 0
-      timer = setInterval(onTimer, TICK_MS)
-    },
-    stop,
-    end,
-  }
-}
-
-/** Publications from–to (exclusive) of the stretch go to their lanes. */
-function handOver(
-  lanes: readonly Lane[],
-  book: PublisherBook,
-  stretch: Stretch,
-  from: number,
-  to: number,
-): void {
-  if (from >= to) return
-  for (let n = from; n < to; n++) {
-    const channel = channelOf(stretch, n)
-    const lane = lanes[channel % lanes.length]!
-    if (!lane.take(channel, dueUsOf(stretch, n))) book.note('not sent: too many publications wait')
-  }
-  for (const lane of lanes) lane.flush()
-  // Lateness is what this thread is to blame for. A lane has its publication now and has written it, or waits for the
-  // server (for its answer, its connection, or room in its socket). One time for all of the turn, taken at its end, says
-  // rather too much than too little.
-  const atUs = nowUs()
-  for (let n = from; n < to; n++) book.left(dueUsOf(stretch, n), atUs)
 }
 
 /** Waits until everything taken is sent and answered; what is not in time never will be. */

@@ -159,7 +159,7 @@ describe('to a server that does not only answer well', () => {
     const publishing = await createPublishing({ by: 'api', endpoint, publishers: 1 })
     await publishing.ask({ kind: 'open' })
     await publishing.start(5000, [0])
-    await until(async () => (await publishing.progress()).waiting >= 250)
+    await until(async () => requests.length > 0 && (await publishing.progress()).waiting >= 250)
     expect(requests).toHaveLength(1)
     held[0]!()
     const { sentTotal, acknowledgedTotal } = await publishing.stopAfter(500)
