@@ -26,11 +26,14 @@ export type Dialect = Readonly<{
   answers?: (message: Buffer, answered: (id: number, error: string | undefined) => void) => void
   /** What to send when a whole message (frame or line) is a ping of the protocol; undefined: it is none. */
   pong?: (message: Buffer) => Sent | undefined
-  /** The offset of a publication, a whole message; of the last one, where it has several. Absent: no recovery. */
-  offset?: (message: Buffer) => number | undefined
+  /** The offset of the publication that is the message bytes[from, end). Absent: no recovery. */
+  offset?: (bytes: Buffer, from: number, end: number) => number | undefined
   /** What the server says of a subscription or connection that it ends, in a whole message without our mark. */
   ended?: (message: Buffer) => Readonly<{ code: number; channel?: string }> | undefined
-  /** Messages are lines within frames (and on TCP); else each frame is one. */
+  /**
+   * Messages are lines within frames (and on TCP); else each frame is one. Lines with several publications then begin
+   * with other four bytes than those with one.
+   */
   lines: boolean
 }>
 

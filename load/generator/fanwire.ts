@@ -54,18 +54,21 @@ function subscriptionOf(message: Buffer): Answer {
 const OFFSET = Buffer.from('"offset":')
 const QUOTE = 0x22
 const COLON = 0x3a
+/** The last one of the field's name. */
+const LETTER_T = 0x74
 const ZERO = 0x30
 
 /** The offset nearly always stands at the end, before the three closing braces: read backwards. */
-function offsetOf(message: Buffer): number | undefined {
-  let at = message.length - 4
+function offsetOf(bytes: Buffer, from: number, end: number): number | undefined {
+  let at = end - 4
   let offset = 0
-  for (let unit = 1; isDigit(message[at]!); at--, unit *= 10) offset += (message[at]! - ZERO) * unit
-  if (message[at] === COLON && message[at - 1] === QUOTE && message[at - 2] === 0x74) return offset
+  for (let unit = 1; isDigit(bytes[at]!); at--, unit *= 10) offset += (bytes[at]! - ZERO) * unit
+  if (bytes[at] === COLON && bytes[at - 1] === QUOTE && bytes[at - 2] === LETTER_T) return offset
   // Tags follow it, or there is none.
-  const found = message.lastIndexOf(OFFSET)
-  if (found < 0) return undefined
-  return Number.parseInt(message.toString('latin1', found + OFFSET.length, found + OFFSET.length + 16), 10)
+  const found = bytes.lastIndexOf(OFFSET, end - OFFSET.length)
+  if (found < from) return undefined
+  const digitsAt = found + OFFSET.length
+  return Number.parseInt(bytes.toString('latin1', digitsAt, digitsAt + 16), 10)
 }
 
 function isDigit(byte: number): boolean {

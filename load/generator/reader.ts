@@ -1,7 +1,7 @@
 // Finds the publications in the blocks of a connection and hands them to the tally, without parsing anything around
 // their marks. Runs on a receiver thread, on every byte that it receives: the hot path of the load.
 // Invariant: every message is either seen as a publication or shown to the connection; a prediction of where the next
-// mark stands is only a shortcut, which the bytes have to bear out.
+// mark and end stand is only a shortcut, which the bytes have to bear out.
 
 import type { Dialect } from './dialect.ts'
 import { MARK, MARKED_BYTES, marked, readMark } from './payload.ts'
@@ -29,10 +29,11 @@ export class Reader {
   readonly #offsetOf: Dialect['offset']
   /** While an answer is awaited: then all messages are looked at. */
   attentive = false
-  /** The publication before: its first four bytes, where in it the mark stood, and how long it was. */
+  /** The publication before: its first and its last bytes, where in it the mark stood, and how long it was from there. */
   #start = 0
   #markAt = 0
-  #length = 0
+  #tailBytes = 0
+  #tail = 0
   /** The subscription of the publication before, and where that one is in the block, if its offset is still to be read. */
   #subscription: Subscription | undefined
   #lastFrom = 0
@@ -55,32 +56,30 @@ export class Reader {
 
   #readLines(bytes: Buffer, from: number, end: number, atUs: number): void {
     while (from < end) {
-      if (this.#isPredicted(bytes, from, end)) {
-        const lineEnd = from + this.#length
-        this.#readPublication(bytes, from, lineEnd, from + this.#markAt, atUs, false)
-        from = lineEnd + 1
-        continue
-      }
-      const lineEnd = endOfLine(bytes, from, end)
-      if (lineEnd > from) this.#readMessage(bytes, from, lineEnd, atUs)
+      const markAt = this.attentive ? -1 : this.#predictMark(bytes, from, end)
+      const lineEnd = markAt < 0 ? endOfLine(bytes, from, end) : this.#endOfPublication(bytes, markAt, end)
+      if (markAt >= 0) this.#readPublication(bytes, from, lineEnd, markAt, atUs, false)
+      else if (lineEnd > from) this.#readMessage(bytes, from, lineEnd, atUs)
       from = lineEnd + 1
     }
   }
 
-  /**
-   * Whether a line like the one before begins here. What it begins with tells it from a shorter line and a longer one
-   * behind that, whose mark and end happen to stand in the same places.
-   */
-  #isPredicted(bytes: Buffer, from: number, end: number): boolean {
-    const lineEnd = from + this.#length
-    return (
+  /** The mark of a line that begins like the publication before; −1: it doesn't, or has none. */
+  #predictMark(bytes: Buffer, from: number, end: number): number {
+    if (this.#tailBytes === 0 || startOf(bytes, from) !== this.#start) return -1
+    // What a line begins with tells it from a short one and another behind it, whose mark happens to stand there.
+    const markAt = from + this.#markAt
+    return markAt < end && isMark(bytes, markAt) ? markAt : scanForMark(bytes, from, end)
+  }
+
+  /** As for the beginning, so for the end: a shorter line with a short one behind it ends differently. */
+  #endOfPublication(bytes: Buffer, markAt: number, end: number): number {
+    const lineEnd = markAt + this.#tailBytes
+    const isLike =
       lineEnd <= end &&
-      this.#length > 0 &&
-      !this.attentive &&
       (lineEnd === end || bytes[lineEnd] === NEWLINE) &&
-      isMark(bytes, from + this.#markAt) &&
-      startOf(bytes, from) === this.#start
-    )
+      endingOf(bytes, lineEnd) === this.#tail
+    return isLike ? lineEnd : endOfLine(bytes, markAt, end)
   }
 
   /** Looks for what is in a message: nothing, a publication, or several. */
@@ -95,7 +94,8 @@ export class Reader {
     if (marks !== 1 || first + MARKED_BYTES > end) return
     this.#start = startOf(bytes, from)
     this.#markAt = first - from
-    this.#length = end - from
+    this.#tailBytes = end - first
+    this.#tail = endingOf(bytes, end)
   }
 
   #readPublication(
@@ -127,7 +127,7 @@ export class Reader {
   #readOffset(bytes: Buffer): void {
     const subscription = this.#subscription
     if (this.#lastEnd > 0 && subscription?.epoch !== undefined && this.#offsetOf !== undefined) {
-      const offset = this.#offsetOf(bytes.subarray(this.#lastFrom, this.#lastEnd))
+      const offset = this.#offsetOf(bytes, this.#lastFrom, this.#lastEnd)
       if (offset !== undefined) subscription.offset = offset
     }
     this.#lastEnd = 0
@@ -146,6 +146,16 @@ function findMark(bytes: Buffer, from: number, end: number): number {
   return found < 0 ? -1 : from + found
 }
 
+/** The first mark of a line, near its beginning. A call of indexOf() costs more than these few bytes. */
+function scanForMark(bytes: Buffer, from: number, end: number): number {
+  for (let at = from; at < end; at++) {
+    const byte = bytes[at]
+    if (byte === NEWLINE) return -1
+    if (byte === TILDE && isMark(bytes, at)) return at
+  }
+  return -1
+}
+
 function isMark(bytes: Buffer, at: number): boolean {
   return (
     bytes[at] === TILDE && bytes[at + 1] === LETTER_F && bytes[at + 2] === LETTER_W && bytes[at + 3] === TILDE
@@ -154,4 +164,9 @@ function isMark(bytes: Buffer, at: number): boolean {
 
 function startOf(bytes: Buffer, from: number): number {
   return bytes[from]! | (bytes[from + 1]! << 8) | (bytes[from + 2]! << 16) | (bytes[from + 3]! << 24)
+}
+
+/** The last three bytes. */
+function endingOf(bytes: Buffer, end: number): number {
+  return bytes[end - 1]! | (bytes[end - 2]! << 8) | (bytes[end - 3]! << 16)
 }
