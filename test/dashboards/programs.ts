@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { stringify } from 'yaml'
+import { until } from '../support/serving.ts'
 import { PROMETHEUS, readYaml } from './expressions.ts'
 
 export function isInstalled(program: string): boolean {
@@ -44,8 +45,12 @@ export async function startPrometheus(target: string): Promise<TestPrometheus> {
     { stdio: ['ignore', 'ignore', 'pipe'] },
   )
   const exited = once(child, 'exit')
+  const kill = () => child.kill('SIGKILL')
+  // Where a test ends without asking for the stop.
+  process.once('exit', kill)
   const stop = async () => {
-    child.kill('SIGKILL')
+    process.off('exit', kill)
+    kill()
     await exited
     rmSync(folder, { recursive: true })
   }
@@ -53,6 +58,8 @@ export async function startPrometheus(target: string): Promise<TestPrometheus> {
     await stop()
     throw error
   })
+  // It listens before it has opened its database, and answers 503 meanwhile.
+  await until(async () => (await fetch(`http://${address}/-/ready`)).ok)
   const ask = async (path: string) => {
     const response = await fetch(`http://${address}/api/v1/${path}`)
     const answer: any = await response.json()

@@ -10,6 +10,8 @@ import { isInstalled, startPrometheus, type TestPrometheus } from './programs.ts
 
 /** How long an answer may take: Prometheus needs two scrapes for a rate, on whatever machine this is. */
 const PATIENTLY = { timeout: 30_000, interval: 100 }
+/** Two programs start, a shard is replaced, and 19 MB go to a slow reader. */
+const START_TIMEOUT_MS = 60_000
 /** Of steady traffic; a pause between publications, that it does not take the processor from the others. */
 const PAUSE_MS = 10
 /** Each; so many of them are more than the kernel buffers for a reader that has stopped. */
@@ -95,7 +97,7 @@ describe.skipIf(!isInstalled('prometheus'))('a real Prometheus (needs the Debian
     await until(async () => (await prometheus.query('fanwire_quarantines_total == 0')).length === 1)
     await relay.quarantine(1)
     await Promise.all([steadyTraffic(), slowReader(), mistakes()])
-  })
+  }, START_TIMEOUT_MS)
 
   afterAll(async () => {
     ending = true
