@@ -80,7 +80,11 @@ export const flagGroups: readonly FlagGroup[] = [
         value: 'MS',
         text: 'clean is also: p99 of all recipients not above this; default 100',
       },
-      { name: 'against', value: 'REF', text: 'this checkout’s relay and another revision’s in turns' },
+      {
+        name: 'against',
+        value: 'REF',
+        text: 'another git revision’s relay and this one’s in turns, 5 runs each',
+      },
     ],
   },
   { title: 'Else', flags: [{ name: 'help', text: 'this text' }] },

@@ -59,6 +59,8 @@ const PUBLISHERS_MAX = 10_000
 const SEED_MAX = 2 ** 32 - 1
 const REPEAT_MAX = 1000
 const KNEE_P99_MS = 100
+/** So many runs of each revision are enough to tell a difference from the noise. */
+const AGAINST_REPEAT = 5
 /** The relay's default limits, less what stands around the data: a client's frame, the body of an API request. */
 const SIZE_MAX = { client: 60_000, api: 500_000 } as const
 
@@ -89,7 +91,7 @@ export function parseOptions(
       report: !values.has('no-report'),
       quiet: values.has('quiet'),
     },
-    repeat: count(values, 'repeat', 1, REPEAT_MAX) ?? 1,
+    repeat: count(values, 'repeat', 1, REPEAT_MAX) ?? (values.has('against') ? AGAINST_REPEAT : 1),
     knee: kneeOf(values),
     against: values.get('against'),
     command: commandOf(argv),

@@ -1,5 +1,6 @@
 // Entry of `npm run load`: finds out what is asked for, and ends with an exit code. Main thread.
 
+import { againstCommand } from './against.ts'
 import { compareCommand } from './compare.ts'
 import { LoadError, OptionError, reasonOf } from './errors.ts'
 import { helpText } from './help.ts'
@@ -7,6 +8,11 @@ import { INTERRUPTED_CODE, loadCommand } from './load-command.ts'
 import { parseOptions } from './options.ts'
 import { scenarios } from './scenarios/list.ts'
 
+// Node's own exit code for an error that nobody caught is 1, which here means lost messages.
+process.on('uncaughtException', error => {
+  process.stderr.write(`load: ${error.stack}\n`)
+  process.exit(new LoadError().exitCode)
+})
 process.exitCode = await main(process.argv.slice(2))
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -18,7 +24,8 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     if (argv[0] === 'compare') return await compareCommand(argv.slice(1), { out: text => out.write(text) })
     const options = parseOptions(argv, process.env, scenarios)
-    return await loadCommand(options, { out, err: process.stderr, signal: signalled(), env: process.env })
+    const command = options.against === undefined ? loadCommand : againstCommand
+    return await command(options, { out, err: process.stderr, signal: signalled(), env: process.env })
   } catch (error) {
     const isKnown = error instanceof OptionError || error instanceof LoadError
     process.stderr.write(`load: ${isKnown || !(error instanceof Error) ? reasonOf(error) : error.stack}\n`)

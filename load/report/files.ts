@@ -7,6 +7,7 @@ import { renderReport } from './page.ts'
 
 /**
  * @param shown the run that the page shows
+ * @param label ends the names, where several files come of one command
  * @returns the paths of what was written, as one would type them
  */
 export async function writeResult(
@@ -14,9 +15,10 @@ export async function writeResult(
   result: RunResult | RepeatedRuns,
   shown: RunResult,
   withPage: boolean,
+  label = '',
 ): Promise<readonly string[]> {
   await mkdir(folder, { recursive: true })
-  const stem = join(folder, `${timeName(new Date(shown.startedAt))}-${shown.scenario}`)
+  const stem = join(folder, `${timeName(new Date(shown.startedAt))}-${shown.scenario}${label}`)
   const files = [`${stem}.json`, ...(withPage ? [`${stem}.html`] : [])]
   await writeFile(files[0]!, `${JSON.stringify(result)}\n`)
   if (withPage) await writeFile(files[1]!, await renderReport(shown))
