@@ -14,6 +14,7 @@ import {
   createPublishing,
   DIALECT,
   endpointOf,
+  fixedPorts,
   KEPT,
   oneTo,
   owedOf,
@@ -118,7 +119,8 @@ describe('to a relay', () => {
   })
 
   test('when it is killed and comes back, publishing goes on in order, and what had no answer is an exception', async () => {
-    const first = await startTestRelay(CONFIG)
+    const config = { ...CONFIG, ...(await fixedPorts()) }
+    const first = await startTestRelay(config)
     const publishing = await createPublishing({ by: 'api', endpoint: endpointOf(first), publishers: 1 })
     await publishing.ask({ kind: 'open' })
     await publishing.start(2000, [0, 1])
@@ -127,8 +129,7 @@ describe('to a relay', () => {
     await once(first.process, 'exit')
     await until(async () => (await publishing.progress()).waiting >= 50)
     const { acknowledgedTotal } = await publishing.progress()
-    const { http, tcp } = first.ports
-    const second = await startTestRelay({ ...CONFIG, http_server: { port: http }, tcp: { port: tcp } })
+    const second = await startTestRelay(config)
     await until(async () => (await publishing.progress()).acknowledgedTotal >= acknowledgedTotal + 500)
     const after = await publishing.stopAfter(0)
     // While it starts, the relay answers 503.
