@@ -2,6 +2,7 @@
 // Reports its own use of the processor too: if it is full, the figures tell its limit and not the server's.
 
 import { performance } from 'node:perf_hooks'
+import { cpuUsOf, residentBytesOf } from '../../load/target/usage.ts'
 import { serveParent } from './child.ts'
 import { Client, type Endpoint } from './client.ts'
 import { countFrames, countLines, type Tally } from './counting.ts'
@@ -13,7 +14,6 @@ import {
   subscribeCommand,
   type Target,
 } from './messages.ts'
-import { cpuUsOf, residentBytesOf } from './usage.ts'
 
 export type OpenRequest = Readonly<{
   kind: 'open'
@@ -74,8 +74,8 @@ function sample(): Sample {
     ...tally,
     atMs: performance.now(),
     ended,
-    serverCpuUs: cpuUsOf(serverPid),
-    serverBytes: residentBytesOf(serverPid),
+    serverCpuUs: cpuUsOf(serverPid)!,
+    serverBytes: residentBytesOf(serverPid)!,
     idleMs,
     activeMs,
   }

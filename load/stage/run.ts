@@ -233,7 +233,7 @@ export class Run {
       delivered = now
       const over = nowMs - newestMs >= DRAIN_SILENCE_MS || nowMs - startMs >= DRAIN_TIMEOUT_MS
       if (delivered >= owed || over) break
-      await this.wait(pause(DRAIN_POLL_MS))
+      await this.#pause(DRAIN_POLL_MS)
     }
     await this.begin(BETWEEN, false)
   }
@@ -272,8 +272,18 @@ export class Run {
   }
 
   async #until(us: number): Promise<void> {
-    const leftMs = (us - nowUs()) / 1000
-    if (leftMs > 0) await this.wait(pause(leftMs))
+    await this.#pause((us - nowUs()) / 1000)
+  }
+
+  /** No timer is left when the trouble comes first: it would keep the process alive. */
+  async #pause(ms: number): Promise<void> {
+    if (ms <= 0) return
+    const over = new AbortController()
+    try {
+      await this.wait(pause(ms, undefined, { signal: over.signal }))
+    } finally {
+      over.abort()
+    }
   }
 
   async #sample(): Promise<void> {
