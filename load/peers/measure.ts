@@ -21,19 +21,17 @@ const KNEE_PRECISION = 1.15
 
 export type Context = Readonly<{ options: PeersOptions; signal: AbortSignal }>
 
+/** @throws LoadError where it can't be started */
 export async function measureCost(
   peer: Peer,
   { subscribers, rate }: Pick<Shape, 'subscribers' | 'rate'>,
   context: Context,
 ): Promise<Measurement> {
-  const { secondsEach } = context.options
-  try {
-    return measurementOf(await run(peer, fanout, { subscribers, rate, durationS: secondsEach }, context))
-  } catch (error) {
-    // Whoever asked for the end has to hear of it; a server that ended under the load is an answer.
-    if (!(error instanceof LoadError) || context.signal.aborted) throw error
-    return { state: 'full', why: error.message, deliveriesPerSecond: 0 }
-  }
+  const load = { subscribers, rate, durationS: context.options.secondsEach }
+  const outcome = await loadPeer(peer, fanout, load, context)
+  if (outcome instanceof LoadError)
+    return { state: 'full', why: firstLine(outcome.message), deliveriesPerSecond: 0 }
+  return measurementOf(outcome)
 }
 
 /** @param from publications a second, to begin with */
@@ -52,23 +50,31 @@ export async function measureKnee(peer: Peer, from: number, context: Context): P
   }, search)
 }
 
+/** @throws LoadError where it can't be started, or ends */
 export async function measureIdle(peer: Peer, context: Context): Promise<Idle> {
   const { idleConnections, idleSeconds } = context.options
   const load = { subscribers: idleConnections, rate: 0, durationS: idleSeconds }
-  const { findings } = await run(peer, idle, load, context)
-  const findingOf = (wanted: string) => findings.find(({ key }) => key === wanted)?.value ?? Number.NaN
+  const outcome = await loadPeer(peer, idle, load, context)
+  if (outcome instanceof LoadError) throw outcome
+  const findingOf = (wanted: string) =>
+    outcome.findings.find(({ key }) => key === wanted)?.value ?? Number.NaN
   return {
     bytesPerConnection: findingOf('bytes_per_connection'),
     connectsPerSecond: findingOf('connects_per_second'),
   }
 }
 
-async function run(
+/**
+ * One run on a server of its own.
+ * @returns the error where the server ended or cut everyone off under the load: that is an answer, too
+ * @throws LoadError where it can't be started
+ */
+export async function loadPeer(
   peer: Peer,
   scenario: Scenario,
   wanted: Partial<Load>,
   { options, signal }: Context,
-): Promise<RunResult> {
+): Promise<RunResult | LoadError> {
   const { size, receivers, command } = options
   const load: Load = {
     ...scenario.defaults,
@@ -82,13 +88,20 @@ async function run(
   checkFits(load, true)
   const target = await peer.start()
   try {
-    const plan = { scenario, load, prefix: '', command }
-    const result = await runOn(target, plan, { watch: () => {}, signal })
-    signal.throwIfAborted()
-    return result
+    return await runOn(target, { scenario, load, prefix: '', command }, { watch: () => {}, signal })
+  } catch (error) {
+    if (error instanceof LoadError) return error
+    throw error
   } finally {
     await target.stop()
+    // Whoever asked for the end gets no figures of a run that was cut short.
+    signal.throwIfAborted()
   }
+}
+
+/** What a server said before it ended comes in further lines. */
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0]!
 }
 
 function measurementOf(result: RunResult): Measurement {

@@ -54,6 +54,8 @@ export type PeersResult = Readonly<{
   idleConnections: number
   shapes: readonly Shape[]
   peers: readonly PeerResult[]
+  /** Measurements that could not be made, and why. */
+  troubles: readonly string[]
   missing: ReadonlyArray<Readonly<{ name: string; title: string; install: string }>>
 }>
 

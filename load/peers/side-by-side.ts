@@ -2,6 +2,7 @@
 // Invariant: in each round each peer has its turn, every second round in the opposite order, so that what changes on
 // the machine over time changes for all of them alike.
 
+import { LoadError, reasonOf } from '../errors.ts'
 import { describeMachine } from '../machine.ts'
 import { formatBytes, formatCount, formatUs } from '../report/units.ts'
 import { type Context, measureCost, measureIdle, measureKnee } from './measure.ts'
@@ -40,14 +41,21 @@ export async function compareSideBySide(
   const { sheets, missing } = await openSheets(options)
   for (const { title, install } of missing)
     say(`not installed: ${title}; to have it in the table: ${install}`)
-  const context: Context = { options, signal }
+  const troubles: string[] = []
   for (let round = 1; round <= options.rounds; round++) {
     const inTurn = round % 2 === 1 ? sheets : [...sheets].reverse()
-    const sayOf = (what: string, sheet: Sheet, text: string) =>
-      say(`round ${round} of ${options.rounds}  ${what}  ${sheet.peer.title}: ${text}`)
-    if (options.parts.includes('cost')) await costRound(inTurn, context, sayOf)
-    if (options.parts.includes('knee')) await kneeRound(inTurn, context, sayOf)
-    if (options.parts.includes('memory')) await idleRound(inTurn, context, sayOf)
+    for (const { what, measure } of measurementsOf(options)) {
+      for (const sheet of inTurn) {
+        const where = `round ${round} of ${options.rounds}  ${what}  ${sheet.peer.title}`
+        const text = await measure(sheet, { options, signal }).catch(error => {
+          if (!(error instanceof LoadError)) throw error
+          // The others' figures are worth as much without it.
+          troubles.push(`${where}: ${reasonOf(error)}`)
+          return reasonOf(error)
+        })
+        say(`${where}: ${text}`)
+      }
+    }
   }
   return {
     schema: PEERS_SCHEMA,
@@ -64,6 +72,7 @@ export async function compareSideBySide(
     idleConnections: options.idleConnections,
     shapes: options.shapes,
     peers: sheets.map(resultOf),
+    troubles,
     missing: missing.map(({ name, title, install }) => ({ name, title, install })),
   }
 }
@@ -81,17 +90,27 @@ async function openSheets({
   }
 }
 
-type SayOf = (what: string, sheet: Sheet, text: string) => void
+/** Writes its figures on the sheet; resolves with them as a text. */
+type Measure = (sheet: Sheet, context: Context) => Promise<string>
 
-async function costRound(sheets: readonly Sheet[], context: Context, sayOf: SayOf): Promise<void> {
-  for (const shape of context.options.shapes) {
-    for (const sheet of sheets) {
-      const measured = await measureCost(sheet.peer, shape, context)
-      const rows = sheet.shapes[shape.name] ?? []
-      sheet.shapes[shape.name] = rows
-      rows.push(measured)
-      sayOf(shape.title, sheet, costText(measured))
-    }
+function measurementsOf({
+  parts,
+  shapes,
+}: PeersOptions): ReadonlyArray<Readonly<{ what: string; measure: Measure }>> {
+  return [
+    ...(parts.includes('cost') ? shapes.map(shape => ({ what: shape.title, measure: costOf(shape) })) : []),
+    ...(parts.includes('knee') ? [{ what: 'highest clean rate', measure: knee }] : []),
+    ...(parts.includes('memory') ? [{ what: 'idle', measure: idle }] : []),
+  ]
+}
+
+function costOf(shape: Shape): Measure {
+  return async (sheet, context) => {
+    const measured = await measureCost(sheet.peer, shape, context)
+    const rows = sheet.shapes[shape.name] ?? []
+    sheet.shapes[shape.name] = rows
+    rows.push(measured)
+    return costText(measured)
   }
 }
 
@@ -107,42 +126,27 @@ function costText({ state, why, cpuUsPerDelivery, lastP50Us, lastP99Us }: Measur
   return [...cpu, ...latency, ...trouble].join('; ')
 }
 
-async function kneeRound(sheets: readonly Sheet[], context: Context, sayOf: SayOf): Promise<void> {
-  const { kneeSubscribers, shapes, kneeRateMin } = context.options
-  for (const sheet of sheets) {
-    const found = await measureKnee(
-      sheet.peer,
-      kneeStart(sheet, shapes, kneeSubscribers, kneeRateMin),
-      context,
-    )
-    sheet.knee.push(found)
-    const bound = found.limit === 'server' ? '' : 'at least '
-    sayOf('highest clean rate', sheet, `${bound}${formatCount(found.highest)}/s (${found.why})`)
-  }
+async function knee(sheet: Sheet, context: Context): Promise<string> {
+  const found = await measureKnee(sheet.peer, kneeStart(sheet, context.options), context)
+  sheet.knee.push(found)
+  const bound = found.limit === 'server' ? '' : 'at least '
+  return `${bound}${formatCount(found.highest)}/s (${found.why})`
 }
 
 /** The highest rate that is known to be clean already: it saves the search its first steps. */
-function kneeStart(
-  { shapes: measured, knee }: Sheet,
-  shapes: readonly Shape[],
-  subscribers: number,
-  rateMin: number,
-): number {
+function kneeStart(sheet: Sheet, { shapes, kneeSubscribers, kneeRateMin }: PeersOptions): number {
   const borne = shapes.filter(
-    ({ name, subscribers: those }) =>
-      those === subscribers && (measured[name] ?? []).some(({ state }) => state === 'clean'),
+    ({ name, subscribers }) =>
+      subscribers === kneeSubscribers && (sheet.shapes[name] ?? []).some(({ state }) => state === 'clean'),
   )
-  return Math.max(rateMin, ...borne.map(({ rate }) => rate), ...knee.map(({ highest }) => highest))
+  return Math.max(kneeRateMin, ...borne.map(({ rate }) => rate), ...sheet.knee.map(({ highest }) => highest))
 }
 
-async function idleRound(sheets: readonly Sheet[], context: Context, sayOf: SayOf): Promise<void> {
-  for (const sheet of sheets) {
-    const measured = await measureIdle(sheet.peer, context)
-    sheet.idle.push(measured)
-    const { bytesPerConnection, connectsPerSecond } = measured
-    const text = `${formatBytes(bytesPerConnection)} a connection, ${formatCount(connectsPerSecond)} connects/s`
-    sayOf('idle', sheet, text)
-  }
+async function idle(sheet: Sheet, context: Context): Promise<string> {
+  const measured = await measureIdle(sheet.peer, context)
+  sheet.idle.push(measured)
+  const { bytesPerConnection, connectsPerSecond } = measured
+  return `${formatBytes(bytesPerConnection)} a connection, ${formatCount(connectsPerSecond)} connects/s`
 }
 
 function resultOf({ peer: { name, title, settings }, version, shapes, knee, idle }: Sheet): PeerResult {

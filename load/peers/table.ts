@@ -150,7 +150,7 @@ function us(figure: Figure | undefined): string {
 }
 
 function notesOf(result: PeersResult): string[] {
-  const { peers, shapes, missing } = result
+  const { peers, shapes, troubles, missing } = result
   const states = peers.flatMap(peer => shapes.map(shape => [peer, shape, figuresFor(peer, shape)] as const))
   const full = states.filter(([, , figures]) => figures?.state === 'full')
   return [
@@ -162,6 +162,7 @@ function notesOf(result: PeersResult): string[] {
     ...(peers.some(({ knee }) => kneeOf(knee)?.atLeast)
       ? ['≥: beyond that the load generator was the limit and not the server, or nothing was tried.']
       : []),
+    ...troubles.map(trouble => `not measured: ${trouble.split('\n', 1)[0]}.`),
     ...missing.map(({ title, install }) => `not installed: ${title}. To have it in the table: ${install}.`),
   ]
 }

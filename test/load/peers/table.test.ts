@@ -88,6 +88,7 @@ const result: PeersResult = {
       idle: [{ bytesPerConnection: 20_480, connectsPerSecond: 3000 }],
     },
   ],
+  troubles: ['round 1: it did not start\n  because'],
   missing: [{ name: 'third', title: 'Third', install: 'apt-get install third' }],
 }
 
@@ -106,6 +107,7 @@ test.each([
   )
   expect(text).toContain('full: Other at 10 subscribers × 90/s: LOST 3 of 1,000 deliveries.')
   expect(text).toContain('not installed: Third. To have it in the table: apt-get install third.')
+  expect(text).toContain('not measured: round 1: it did not start.')
   expect(text).not.toContain('was not measured')
   expect(text).not.toMatch(/NaN|undefined|Infinity/)
 })
