@@ -12,7 +12,10 @@ const RUN_TIMEOUT_MS = 120_000
 const SUBSCRIBERS = 100
 const RATE = 400
 const CHANNELS = 2
-const DURATION_S = 2
+/** Of the measured phase; as long a warm-up goes before it. */
+const DURATION_S = 1
+/** So that one stall a second lies wholly within it, whenever the first one comes. */
+const STALLED_DURATION_S = 2
 const DELIVERIES_PER_SECOND = (SUBSCRIBERS / CHANNELS) * RATE
 
 let relay: TestRelay
@@ -29,7 +32,7 @@ afterAll(async () => {
 /** Half by WebSocket, half by TCP; published past the proxy. */
 function load(
   { http, tcp }: { http: number; tcp: number },
-  started?: (child: ChildProcess) => void,
+  { duration = DURATION_S, started }: { duration?: number; started?: (child: ChildProcess) => void } = {},
 ): Promise<LoadOutcome> {
   const flags = {
     url: `ws://127.0.0.1:${http}`,
@@ -40,7 +43,7 @@ function load(
     subscribers: SUBSCRIBERS,
     channels: CHANNELS,
     rate: RATE,
-    duration: DURATION_S,
+    duration,
     receivers: 2,
   }
   return runLoadProgram(
@@ -49,10 +52,13 @@ function load(
   )
 }
 
-async function loadThrough(fault: Fault): Promise<LoadOutcome & { proxy: FaultyRelay }> {
+async function loadThrough(
+  fault: Fault,
+  options: { duration?: number } = {},
+): Promise<LoadOutcome & { proxy: FaultyRelay }> {
   const proxy = await startFaultyRelay(relay, fault)
   onTestFinished(proxy.close)
-  return { ...(await load(proxy.ports)), proxy }
+  return { ...(await load(proxy.ports, options)), proxy }
 }
 
 /** What a run without a fault has in its ledger; how much it was depends on the rate alone. */
@@ -119,9 +125,9 @@ test('one of 10,000 delivered twice: so many are repeats', { timeout: RUN_TIMEOU
 })
 
 test('stalls of 200 ms show in the latencies, and lose nothing', { timeout: RUN_TIMEOUT_MS }, async () => {
-  // About one every second, so that the measured phase has at least one.
   const ms = 200
-  const { code, result, proxy } = await loadThrough({ kind: 'stall', every: DELIVERIES_PER_SECOND, ms })
+  const fault: Fault = { kind: 'stall', every: DELIVERIES_PER_SECOND, ms }
+  const { code, result, proxy } = await loadThrough(fault, { duration: STALLED_DURATION_S })
   expect(proxy.counts.stalls).toBeGreaterThan(1)
   expect(result.ledger).toEqual(cleanLedger(result))
   expect(result.verdict.faults).toEqual([])
@@ -129,15 +135,16 @@ test('stalls of 200 ms show in the latencies, and lose nothing', { timeout: RUN_
   expect(result.latency.all.maxUs).toBeGreaterThanOrEqual(ms * 1000)
   expect(result.latency.last.maxUs).toBeGreaterThanOrEqual(ms * 1000)
   // What was due in the first half of a stall took at least the other half. Due, not sent: nothing is left out.
-  const ofOneStall = ms / 1000 / 2 / DURATION_S
+  const ofOneStall = ms / 1000 / 2 / STALLED_DURATION_S
   expect(shareSlowerThan(result, (ms / 2) * 1000)).toBeGreaterThanOrEqual(ofOneStall * 0.9)
 })
 
 test('a generator that stands still half of the time is caught', { timeout: RUN_TIMEOUT_MS }, async () => {
-  const { code, result, shown } = await load(relay.ports, child => throttle(child, 100))
+  const { code, result, shown } = await load(relay.ports, { started: child => throttle(child, 100) })
   expect(result.ledger).toEqual(cleanLedger(result))
   expect(result.verdict.latencyValid).toBe(false)
-  expect(result.verdict.generatorLimits.length).toBeGreaterThan(0)
+  // Not for another reason, such as a machine that is busy with something else.
+  expect(result.verdict.generatorLimits.join('\n')).toMatch(/^receiver \d came \S+ \w+ late to its work/m)
   expect(shown.replaceAll(/\s+/g, ' ')).toMatch(
     /^ The generator was the limit: .*? Latency figures are not valid\. /,
   )
