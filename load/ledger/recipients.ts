@@ -19,6 +19,9 @@ const RECORDS_MAX = 1 << 18
 /** Complete in some thread, not in all, in the main thread. */
 const PENDING_MAX = 1 << 18
 
+/** A million channels and as many publications in each are told apart by a number: a day of 100,000/s in one channel. */
+const SEQUENCES = 2 ** 33
+
 /** A slot: sequence (0: free), recipients that have it, the channel's generation, intended time, first, last. */
 const SLOT_NUMBERS = 6
 
@@ -125,8 +128,7 @@ export class LocalRecipients {
     entry.mask = after - 1
     this.#slotsInUse += after - before
     for (let at = 0; at < old.length; at += SLOT_NUMBERS) {
-      // What the subscribers' change has made void makes room, instead of being kept.
-      if (old[at] === 0 || old[at + 2] !== entry.generation) continue
+      if (old[at] === 0) continue
       entry.slots.set(old.subarray(at, at + SLOT_NUMBERS), (old[at]! & entry.mask) * SLOT_NUMBERS)
     }
     return true
@@ -141,8 +143,8 @@ export type Extremes = Readonly<{ first: Histogram; last: Histogram }>
 
 export class Recipients {
   readonly #threadsOf: (channel: number) => number
-  readonly #pending = new Map<number, Map<number, Pending>>()
-  #pendingCount = 0
+  /** By channel and sequence; the oldest first. */
+  readonly #pending = new Map<number, Pending>()
   readonly #windows = new Map<number, Window>()
 
   /** @param threadsOf how many threads have subscribers (not aside) of a channel */
@@ -172,31 +174,19 @@ export class Recipients {
   #part(channel: number, sequence: number, dueUs: number, firstUs: number, lastUs: number): void {
     const parts = this.#threadsOf(channel)
     if (parts <= 1) return this.#record(dueUs, firstUs, lastUs)
-    let waiting = this.#pending.get(channel)
-    if (waiting === undefined) {
-      waiting = new Map()
-      this.#pending.set(channel, waiting)
-    }
-    const pending = waiting.get(sequence)
+    const key = channel * SEQUENCES + sequence
+    const pending = this.#pending.get(key)
     if (pending === undefined) {
-      if (this.#pendingCount >= PENDING_MAX) this.#dropOldest(waiting)
-      if (this.#pendingCount >= PENDING_MAX) return
-      waiting.set(sequence, { parts: 1, firstUs, lastUs })
-      this.#pendingCount++
+      if (this.#pending.size >= PENDING_MAX) this.#pending.delete(this.#pending.keys().next().value!)
+      this.#pending.set(key, { parts: 1, firstUs, lastUs })
       return
     }
     pending.parts++
     pending.firstUs = Math.min(pending.firstUs, firstUs)
     pending.lastUs = Math.max(pending.lastUs, lastUs)
     if (pending.parts < parts) return
-    waiting.delete(sequence)
-    this.#pendingCount--
+    this.#pending.delete(key)
     this.#record(dueUs, pending.firstUs, pending.lastUs)
-  }
-
-  #dropOldest(waiting: Map<number, Pending>): void {
-    const [oldest] = waiting.keys()
-    if (oldest !== undefined && waiting.delete(oldest)) this.#pendingCount--
   }
 
   #record(dueUs: number, firstUs: number, lastUs: number): void {

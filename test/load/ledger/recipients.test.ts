@@ -120,16 +120,19 @@ describe('of several threads', () => {
     expect(whole.last.count()).toBe(4)
   })
 
-  test('those that never become complete are bounded', () => {
+  test("those that never become complete are bounded, and stand in nobody's way", () => {
     const recipients = new Recipients(() => 2)
     const { last } = recipients.window(1, 0)
     const many = 300_000
-    const half = Float64Array.from({ length: many * RECORD_NUMBERS }, (_, i) =>
-      i % RECORD_NUMBERS === 0 ? CHANNEL : i % RECORD_NUMBERS === 1 ? Math.floor(i / RECORD_NUMBERS) + 1 : 7,
-    )
+    const half = new Float64Array(many * RECORD_NUMBERS)
+    for (let i = 0; i < many; i++) half.set([CHANNEL, i + 1, 7, 7, 7], i * RECORD_NUMBERS)
     recipients.add(half)
+    recipients.add(half.subarray(0, 10 * RECORD_NUMBERS))
+    expect(last.count()).toBe(0)
     recipients.add(half.subarray(-10 * RECORD_NUMBERS))
     expect(last.count()).toBe(10)
+    for (const _ of [1, 2]) recipients.add(Float64Array.of(CHANNEL + 1, 1, 7, 8, 9))
+    expect(last.count()).toBe(11)
   })
 })
 
