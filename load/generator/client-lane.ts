@@ -52,6 +52,8 @@ export class ClientLane implements Lane {
   /** Undefined while there is no connection. */
   #socket: LoadSocket | undefined
   #nextId = FIRST_ID
+  /** The code with which the server ends this connection, where it says so in a message. */
+  #farewell: number | undefined
   readonly #closed = new AbortController()
 
   constructor(options: ClientLaneOptions, book: Book) {
@@ -167,7 +169,13 @@ export class ClientLane implements Lane {
     eachMessage(block, dialect.lines, message => {
       const pong = dialect.pong?.(message)
       if (pong !== undefined) return this.#socket?.send(pong)
-      dialect.answers?.(message, (id, error) => this.#onAnswer(id, error, atUs))
+      let isAnswer = false
+      dialect.answers?.(message, (id, error) => {
+        isAnswer = true
+        this.#onAnswer(id, error, atUs)
+      })
+      // On TCP the reason of an end is its last line.
+      if (!isAnswer) this.#farewell = dialect.ended?.(message)?.code ?? this.#farewell
     })
     this.flush()
   }
@@ -184,7 +192,8 @@ export class ClientLane implements Lane {
   #onEnd({ code, reason }: Ending): void {
     if (this.#closed.signal.aborted) return
     this.#socket = undefined
-    this.#book.note(`connection lost: ${code} ${reason}`)
+    this.#book.note(`connection lost: ${this.#farewell ?? code} ${reason}`)
+    this.#farewell = undefined
     this.#abandon('no answer: connection lost')
     void this.#reconnect()
   }

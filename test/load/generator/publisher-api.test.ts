@@ -222,4 +222,25 @@ describe('to a server that does not only answer well', () => {
     expect([unknownTotal, waiting]).toEqual([sentTotal, 0])
     expect((await publishing.ends()).channels[0]!.exceptions).toEqual([[1, sentTotal]])
   })
+
+  test('connections come from the given addresses, in turn', async () => {
+    const addresses: (string | undefined)[] = []
+    const endpoint = await startApi((_, body, response, request) => {
+      addresses.push(request.socket.remoteAddress)
+      response.end(
+        JSON.stringify(body.commands === undefined ? {} : { replies: body.commands.map(() => ({})) }),
+      )
+    })
+    const sources = ['127.0.0.2', '127.0.0.3']
+    const publishing = await createPublishing({
+      by: 'api',
+      endpoint: { ...endpoint, sources },
+      publishers: 2,
+    })
+    await publishing.ask({ kind: 'open' })
+    await publishing.start(1000, [0, 1])
+    const { acknowledgedTotal, sentTotal } = await publishing.stopAfter(20)
+    expect(acknowledgedTotal).toBe(sentTotal)
+    expect([...new Set(addresses)].sort()).toEqual(sources)
+  })
 })

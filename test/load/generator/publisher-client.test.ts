@@ -122,10 +122,12 @@ describe.each(['ws', 'tcp'] as const)('over %s', transport => {
 /** A TCP server of the protocol that says yes to connect, and hands over every publish command. */
 async function startLines(
   onPublish: (id: number, answer: (line: string) => void, socket: Socket) => void,
+  onOpen: (socket: Socket) => void = () => {},
 ): Promise<Endpoint> {
   const sockets = new Set<Socket>()
   const server = createServer(socket => {
     sockets.add(socket)
+    onOpen(socket)
     let rest = ''
     socket.setEncoding('utf8').on('data', (text: string) => {
       const lines = (rest + text).split('\n')
@@ -207,5 +209,55 @@ describe('to a server that does not only answer well', () => {
     const [from, to] = exceptions[0]!
     expect(to - from + 1).toBe(unknownTotal)
     expect(to).toBeGreaterThanOrEqual(40)
+  })
+
+  test('one that does not read gets what its buffers take; the rest waits in bounds, and what is not sent has no number', async () => {
+    let reading = false
+    const sockets: Socket[] = []
+    const endpoint = await startLines(
+      () => {},
+      socket => {
+        sockets.push(socket)
+        if (!reading) socket.pause()
+      },
+    )
+    const silent = new URL('./silent-dialect.ts', import.meta.url).href
+    const publishing = await createPublishing({
+      ...data,
+      endpoint: { ...endpoint, dialect: silent },
+      size: 50_000,
+    })
+    await publishing.ask({ kind: 'open' })
+    await publishing.start(1000, [0])
+    await until(async () => (await publishing.progress()).waiting > 20)
+    reading = true
+    for (const socket of sockets) socket.resume()
+    const { sentTotal, acknowledgedTotal, waiting } = await publishing.stopAfter(0)
+    expect([acknowledgedTotal, waiting]).toEqual([sentTotal, 0])
+    expect((await publishing.ends()).channels).toEqual([{ channel: 0, last: sentTotal, exceptions: [] }])
+  })
+
+  test('the code with which it ends a connection is shown', async () => {
+    const endpoint = await startLines((_, answer, socket) => {
+      answer('{"push":{"disconnect":{"code":3013,"reason":"too many requests","reconnect":true}}}')
+      socket.end()
+    })
+    const publishing = await createPublishing({ ...data, endpoint })
+    await publishing.ask({ kind: 'open' })
+    await publishing.start(10, [0])
+    const isTold = (text: string) => text.startsWith('connection lost: 3013')
+    await until(async () => Object.keys((await publishing.progress()).errors).some(isTold))
+  })
+
+  test('connections come from the given addresses, in turn', async () => {
+    const addresses: (string | undefined)[] = []
+    const endpoint = await startLines(
+      (id, answer) => answer(`{"id":${id},"publish":{}}`),
+      socket => addresses.push(socket.remoteAddress),
+    )
+    const sources = ['127.0.0.2', '127.0.0.3']
+    const publishing = await createPublishing({ ...data, endpoint: { ...endpoint, sources }, publishers: 3 })
+    await publishing.ask({ kind: 'open' })
+    expect(addresses.sort()).toEqual(['127.0.0.2', '127.0.0.2', '127.0.0.3'])
   })
 })
