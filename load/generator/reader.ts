@@ -21,6 +21,10 @@ const NEWLINE = 0x0a
 const TILDE = 0x7e
 const LETTER_F = 0x66
 const LETTER_W = 0x77
+/** By how much the publications of a run may differ from each other behind their marks: the digits of their offsets. */
+const LENGTHS_DIFFER_BYTES = 32
+/** So far a loop is faster than a call into the engine. */
+const NEAR_BYTES = 256
 
 export class Reader {
   readonly #owner: ReaderOwner
@@ -29,11 +33,10 @@ export class Reader {
   readonly #offsetOf: Dialect['offset']
   /** While an answer is awaited: then all messages are looked at. */
   attentive = false
-  /** The publication before: its first and its last bytes, where in it the mark stood, and how long it was from there. */
+  /** The publication before: its first four bytes, where in it the mark stood, and how far behind that it ended. */
   #start = 0
   #markAt = 0
   #tailBytes = 0
-  #tail = 0
   /** The subscription of the publication before, and where that one is in the block, if its offset is still to be read. */
   #subscription: Subscription | undefined
   #lastFrom = 0
@@ -72,14 +75,14 @@ export class Reader {
     return markAt < end && isMark(bytes, markAt) ? markAt : scanForMark(bytes, from, end)
   }
 
-  /** As for the beginning, so for the end: a shorter line with a short one behind it ends differently. */
+  /** Where the line of a publication ends: as far behind its mark as that of the one before, if it is so. */
   #endOfPublication(bytes: Buffer, markAt: number, end: number): number {
     const lineEnd = markAt + this.#tailBytes
-    const isLike =
-      lineEnd <= end &&
-      (lineEnd === end || bytes[lineEnd] === NEWLINE) &&
-      endingOf(bytes, lineEnd) === this.#tail
-    return isLike ? lineEnd : endOfLine(bytes, markAt, end)
+    const isEnd = lineEnd === end || (lineEnd < end && bytes[lineEnd] === NEWLINE)
+    if (!isEnd) return endOfLine(bytes, markAt, end)
+    // It may be the end of another line, behind a publication that is by so much shorter.
+    for (let at = lineEnd - 1; at > lineEnd - LENGTHS_DIFFER_BYTES; at--) if (bytes[at] === NEWLINE) return at
+    return lineEnd
   }
 
   /** Looks for what is in a message: nothing, a publication, or several. */
@@ -95,7 +98,6 @@ export class Reader {
     this.#start = startOf(bytes, from)
     this.#markAt = first - from
     this.#tailBytes = end - first
-    this.#tail = endingOf(bytes, end)
   }
 
   #readPublication(
@@ -134,12 +136,15 @@ export class Reader {
   }
 }
 
+/** In bytes[from, end) only: behind them stands what was read before, in which one could search for long. */
 function endOfLine(bytes: Buffer, from: number, end: number): number {
-  const found = bytes.indexOf(NEWLINE, from)
-  return found < 0 || found > end ? end : found
+  const nearEnd = Math.min(end, from + NEAR_BYTES)
+  for (let at = from; at < nearEnd; at++) if (bytes[at] === NEWLINE) return at
+  if (nearEnd === end) return end
+  const found = bytes.subarray(nearEnd, end).indexOf(NEWLINE)
+  return found < 0 ? end : nearEnd + found
 }
 
-/** In bytes[from, end) only: behind them stands what was read before, in which one could search for long. */
 function findMark(bytes: Buffer, from: number, end: number): number {
   if (end - from < MARK.length) return -1
   const found = bytes.subarray(from, end).indexOf(MARK)
@@ -164,9 +169,4 @@ function isMark(bytes: Buffer, at: number): boolean {
 
 function startOf(bytes: Buffer, from: number): number {
   return bytes[from]! | (bytes[from + 1]! << 8) | (bytes[from + 2]! << 16) | (bytes[from + 3]! << 24)
-}
-
-/** The last three bytes. */
-function endingOf(bytes: Buffer, end: number): number {
-  return bytes[end - 1]! | (bytes[end - 2]! << 8) | (bytes[end - 3]! << 16)
 }
