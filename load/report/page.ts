@@ -22,7 +22,7 @@ import {
 } from './sections.ts'
 
 const PAGE = join(import.meta.dirname, 'page')
-const STYLES = ['colors.css', 'style.css', 'plots.css'].map(name => join(PAGE, name))
+const STYLES = ['colors.css', 'style.css', 'plots.css', 'tables.css'].map(name => join(PAGE, name))
 
 export async function renderReport(result: RunResult): Promise<string> {
   const { styles, library, script, license } = await readAssets()

@@ -1,7 +1,7 @@
 // The parts of the report page, from the verdict on top down to the threads. Pure.
 // Invariant: whatever the verdict calls not valid is marked as such wherever it is shown.
 
-import type { LatencySummary, RunResult, Verdict } from '../model.ts'
+import type { LatencySummary, RunResult, ServerUse, Verdict } from '../model.ts'
 import { type Html, html } from './html.ts'
 import type { Plot, PlotUnit } from './plots.ts'
 import {
@@ -53,18 +53,23 @@ function moodOf({ exitCode, latencyValid }: Verdict): Mood {
   return exitCode === 0 && latencyValid ? 'good' : 'limit'
 }
 
-export function verdictBanner({ verdict }: RunResult): Html {
+export function verdictBanner({ verdict, interrupted }: RunResult): Html {
   const mood = moodOf(verdict)
-  const invalid = verdict.latencyValid
-    ? undefined
-    : html`<p class="invalid-note">Latency figures are <strong>NOT VALID</strong>: the generator was the limit.</p>`
+  // What the headline says already is not said again.
+  const limits = verdict.generatorLimits.filter(line => !verdict.headline.includes(line))
+  const faults = verdict.faults.filter(line => !verdict.headline.includes(line))
+  const invalid =
+    verdict.latencyValid || /not valid/i.test(verdict.headline)
+      ? undefined
+      : html`<p class="invalid-note">Latency figures are <strong>NOT VALID</strong>: the generator was the limit.</p>`
   return html`<section class="verdict ${mood}" aria-label="Verdict">
 <svg class="sign" viewBox="0 0 24 24" aria-hidden="true">${SIGNS[mood]}</svg>
 <div>
 <h2>${verdict.headline}</h2>
 ${invalid}
-${list(verdict.faults, 'Faults')}
-${list(verdict.generatorLimits, 'What limited the generator')}
+${interrupted ? html`<p>Interrupted: this is what there was until then.</p>` : undefined}
+${list(faults, 'Faults')}
+${list(limits, 'What limited the generator')}
 </div>
 <p class="exit">exit code <b>${verdict.exitCode}</b></p>
 </section>`
@@ -73,6 +78,12 @@ ${list(verdict.generatorLimits, 'What limited the generator')}
 function list(lines: readonly string[], label: string): Html | undefined {
   if (lines.length === 0) return undefined
   return html`<ul aria-label="${label}">${lines.map(line => html`<li>${line}</li>`)}</ul>`
+}
+
+function shardsOf({ shardUtilizations: shards = [] }: ServerUse): string {
+  return shards.length === 0
+    ? 'mean of the measured phases'
+    : `shards busy ${shards.map(formatShare).join(', ')}`
 }
 
 type Figure = Readonly<{ label: string; value: string; bad?: boolean }>
@@ -110,7 +121,7 @@ ${tile(
     { label: 'a delivery', value: server === undefined ? NOTHING : formatUs(server.cpuUsPerDelivery) },
     { label: 'cores', value: server === undefined ? NOTHING : formatCores(server.cores) },
   ],
-  { note: server === undefined ? 'its process could not be seen' : 'mean of the measured phases' },
+  { note: server === undefined ? 'its process could not be seen' : shardsOf(server) },
 )}
 ${tile(
   'Ledger',
@@ -236,7 +247,7 @@ export function ledgerTable({ ledger }: RunResult): Html {
     ['out of order', ledger.outOfOrder, 'came after a later one', true],
     ['recovered', ledger.recovered, 'by the answer to a resubscription', false],
     ['unreadable', ledger.unreadable, 'with our mark, but not of this run', true],
-    ['overflowed', ledger.overflowed, 'subscriptions of which more is wrong than counted', true],
+    ['overflowed', ledger.overflowed, 'subscriptions with more holes than are kept', true],
   ]
   return html`<section class="card"><h2>Ledger</h2>
 <p class="note">Of the whole run, warm-up included.</p>
@@ -253,9 +264,8 @@ export function findings(result: RunResult): Html | undefined {
     ({ label, value, unit, note }) =>
       html`<tr><th scope="row">${label}${note === undefined ? undefined : html`<small>${note}</small>`}</th><td>${formatValue(value, unit)}</td></tr>`,
   )
-  return html`<section class="card"><h2>Findings of ${result.scenario}</h2>
-${rows.length === 0 ? undefined : html`<table class="ledger"><tbody>${rows}</tbody></table>`}
-${remarks.length === 0 ? undefined : html`<h3>Remarks</h3><ul class="remarks">${remarks.map(line => html`<li>${line}</li>`)}</ul>`}
+  return html`<section class="card">${rows.length === 0 ? undefined : html`<h2>Findings of ${result.scenario}</h2><table class="ledger"><tbody>${rows}</tbody></table>`}
+${remarks.length === 0 ? undefined : html`<h2>Remarks</h2><ul class="remarks">${remarks.map(line => html`<li>${line}</li>`)}</ul>`}
 </section>`
 }
 
@@ -297,10 +307,14 @@ export function setting(result: RunResult): Html {
   )}</tbody></table></section>`
 }
 
+/** Shorter ones only lie between two others. */
+const PHASE_SHOWN_S = 0.1
+
 export function phases(result: RunResult): Html {
+  const shown = result.phases.filter(({ fromS, toS, measured }) => measured || toS - fromS >= PHASE_SHOWN_S)
   return html`<section class="card"><h2>Phases</h2>
 <div class="scroll" tabindex="0" role="region" aria-label="Phases"><table><thead><tr><th scope="col">phase</th><th scope="col">from</th><th scope="col">to</th><th scope="col">measured</th></tr></thead>
-<tbody>${result.phases.map(
+<tbody>${shown.map(
     ({ name, fromS, toS, measured }) =>
       html`<tr><th scope="row">${name}</th><td>${fromS.toFixed(1)} s</td><td>${toS.toFixed(1)} s</td><td>${measured ? 'yes' : 'no'}</td></tr>`,
   )}</tbody></table></div></section>`
