@@ -5,19 +5,23 @@ import { LoadError } from '../errors.ts'
 import { isClean } from '../ledger/verdict.ts'
 import { checkFits } from '../machine.ts'
 import type { Load, RunResult } from '../model.ts'
+import { formatCount } from '../report/units.ts'
 import { runOn } from '../run-load.ts'
 import type { Scenario } from '../scenario.ts'
 import { fanout } from '../scenarios/fanout.ts'
 import { idle } from '../scenarios/idle.ts'
 import type { PeersOptions } from './options.ts'
 import type { Peer } from './peer.ts'
-import type { Idle, Knee, Measurement, Shape } from './result.ts'
-import { findHighest } from './search.ts'
+import { figureOf, type Idle, type Knee, type Measurement, type Shape } from './result.ts'
+import { findHighest, type Probed } from './search.ts'
 
 /** Deliveries that came while they were due; the rest is where a window begins and ends. */
 const KEPT_UP = 0.97
 /** The search for a knee ends when it is known to so much: the machine's noise is not smaller. */
 const KNEE_PRECISION = 1.15
+/** It goes up by this at first, and by less where another round has found one already. */
+const KNEE_STEP = 2
+const KNEE_STEP_AGAIN = 1.3
 
 export type Context = Readonly<{ options: PeersOptions; signal: AbortSignal }>
 
@@ -34,10 +38,24 @@ export async function measureCost(
   return measurementOf(outcome)
 }
 
-/** @param from publications a second, to begin with */
-export async function measureKnee(peer: Peer, from: number, context: Context): Promise<Knee> {
+/**
+ * @param from publications a second, to begin with
+ * @param before what other rounds found
+ */
+export async function measureKnee(
+  peer: Peer,
+  from: number,
+  before: readonly Knee[],
+  context: Context,
+): Promise<Knee> {
   const { kneeSubscribers, kneeP99Ms, kneeRateMin, kneeRateMax } = context.options
-  const search = { from, min: kneeRateMin, max: kneeRateMax, precision: KNEE_PRECISION }
+  const search = {
+    from: figureOf(before.map(({ highest }) => highest))?.median ?? from,
+    step: before.length > 0 ? KNEE_STEP_AGAIN : KNEE_STEP,
+    min: kneeRateMin,
+    max: kneeRateMax,
+    precision: KNEE_PRECISION,
+  }
   return findHighest(async rate => {
     const measured = await measureCost(peer, { subscribers: kneeSubscribers, rate }, context)
     const { state, why, lastP99Us = Number.POSITIVE_INFINITY } = measured
@@ -105,23 +123,23 @@ function firstLine(text: string): string {
 }
 
 function measurementOf(result: RunResult): Measurement {
-  const { verdict, latency, deliveriesPerSecond, load, server } = result
-  const due = load.rate * load.subscribers
-  const measured = {
+  const { latency, deliveriesPerSecond, server } = result
+  return {
+    ...verdictOn(result),
     deliveriesPerSecond,
     ...(server === undefined ? {} : { cpuUsPerDelivery: server.cpuUsPerDelivery }),
     ...(latency.last.count === 0 ? {} : { lastP50Us: latency.last.p50Us, lastP99Us: latency.last.p99Us }),
   }
-  if (verdict.faults.length > 0) return { ...measured, state: 'full', why: verdict.faults[0]! }
-  if (verdict.generatorLimits.length > 0) {
-    return { ...measured, state: 'generator', why: verdict.generatorLimits[0]! }
-  }
-  const came = Math.round(deliveriesPerSecond).toLocaleString('en-US')
-  if (deliveriesPerSecond < KEPT_UP * due) {
-    const why = `${came} of ${due.toLocaleString('en-US')} deliveries a second came while they were due`
-    return { ...measured, state: 'full', why }
-  }
-  return isClean(result)
-    ? { ...measured, state: 'clean', why: '' }
-    : { ...measured, state: 'full', why: verdict.headline }
+}
+
+function verdictOn(result: RunResult): Probed {
+  const { verdict, deliveriesPerSecond, load } = result
+  const due = load.rate * load.subscribers
+  const came = `${formatCount(deliveriesPerSecond)} of ${formatCount(due)} deliveries a second came while they were due`
+  const isBehind = deliveriesPerSecond < KEPT_UP * due
+  // What a server that is behind still has when the run ends is no loss that it is to blame for.
+  if (verdict.faults.length > 0) return { state: 'full', why: isBehind ? came : verdict.faults[0]! }
+  if (verdict.generatorLimits.length > 0) return { state: 'generator', why: verdict.generatorLimits[0]! }
+  if (isBehind) return { state: 'full', why: came }
+  return isClean(result) ? { state: 'clean', why: '' } : { state: 'full', why: verdict.headline }
 }

@@ -34,7 +34,7 @@ export async function targetOf(
     endpoint: { dialect: moduleUrl, websocket },
     // None of them has processes of its own.
     use: async () => ({ cpuUs: cpuUsOf(program.pid), bytes: residentBytesOf(program.pid) }),
-    shardUtilizations: async () => [],
+    metrics: async () => undefined,
     relay: undefined,
     failed: program.failed,
     stop: program.stop,

@@ -1,4 +1,4 @@
-// Finds the highest value that a server bears: doubles until it doesn't, then halves the gap. Pure but for the probe.
+// Finds the highest value that a server bears: goes up until it doesn't, then halves the gap. Pure but for the probe.
 // Invariant: what it gives as highest was probed and clean; it probes a bounded number of times.
 
 import type { State } from './result.ts'
@@ -7,8 +7,9 @@ export type Probed = Readonly<{ state: State; why: string }>
 export type Found = Readonly<{ highest: number; limit: 'server' | 'generator' | 'range'; why: string }>
 
 export type SearchOptions = Readonly<{
-  /** Where to begin. */
+  /** Where to begin, and by how many times to go up or down from there. */
   from: number
+  step: number
   min: number
   max: number
   /** Ends when the lowest that was not borne is less than this many times the highest that was. */
@@ -20,7 +21,7 @@ const ATTEMPTS = 2
 
 export async function findHighest(
   probe: (value: number) => Promise<Probed>,
-  { from, min, max, precision }: SearchOptions,
+  { from, step, min, max, precision }: SearchOptions,
 ): Promise<Found> {
   let clean = 0
   let failed = Number.POSITIVE_INFINITY
@@ -39,13 +40,17 @@ export async function findHighest(
     if (clean > 0 && failure !== undefined && failed <= Math.max(clean + 1, clean * precision)) {
       return { highest: clean, limit: limitOf(failure), why: failure.why }
     }
-    next = nextOf(clean, failed, min, max)
+    next = nextOf(clean, failed, { step, min, max })
   }
 }
 
-function nextOf(clean: number, failed: number, min: number, max: number): number {
-  if (failed === Number.POSITIVE_INFINITY) return Math.min(max, clean * 2)
-  if (clean === 0) return Math.max(min, Math.floor(failed / 2))
+function nextOf(
+  clean: number,
+  failed: number,
+  { step, min, max }: Pick<SearchOptions, 'step' | 'min' | 'max'>,
+): number {
+  if (failed === Number.POSITIVE_INFINITY) return Math.min(max, Math.max(clean + 1, Math.round(clean * step)))
+  if (clean === 0) return Math.max(min, Math.min(failed - 1, Math.round(failed / step)))
   // At least one off both: rounding must not give one of them again.
   return Math.min(failed - 1, Math.max(clean + 1, Math.round(Math.sqrt(clean * failed))))
 }

@@ -18,6 +18,9 @@ import {
   type Shape,
 } from './result.ts'
 
+/** Memory varies little from round to round, and takes long. */
+const IDLE_ROUNDS_MAX = 2
+
 export type PeersIo = Readonly<{
   /** Told what was measured, a line each. */
   say: (line: string) => void
@@ -44,7 +47,7 @@ export async function compareSideBySide(
   const troubles: string[] = []
   for (let round = 1; round <= options.rounds; round++) {
     const inTurn = round % 2 === 1 ? sheets : [...sheets].reverse()
-    for (const { what, measure } of measurementsOf(options)) {
+    for (const { what, measure } of measurementsOf(options, round)) {
       for (const sheet of inTurn) {
         const where = `round ${round} of ${options.rounds}  ${what}  ${sheet.peer.title}`
         const text = await measure(sheet, { options, signal }).catch(error => {
@@ -93,14 +96,14 @@ async function openSheets({
 /** Writes its figures on the sheet; resolves with them as a text. */
 type Measure = (sheet: Sheet, context: Context) => Promise<string>
 
-function measurementsOf({
-  parts,
-  shapes,
-}: PeersOptions): ReadonlyArray<Readonly<{ what: string; measure: Measure }>> {
+function measurementsOf(
+  { parts, shapes }: PeersOptions,
+  round: number,
+): ReadonlyArray<Readonly<{ what: string; measure: Measure }>> {
   return [
     ...(parts.includes('cost') ? shapes.map(shape => ({ what: shape.title, measure: costOf(shape) })) : []),
     ...(parts.includes('knee') ? [{ what: 'highest clean rate', measure: knee }] : []),
-    ...(parts.includes('memory') ? [{ what: 'idle', measure: idle }] : []),
+    ...(parts.includes('memory') && round <= IDLE_ROUNDS_MAX ? [{ what: 'idle', measure: idle }] : []),
   ]
 }
 
@@ -127,7 +130,7 @@ function costText({ state, why, cpuUsPerDelivery, lastP50Us, lastP99Us }: Measur
 }
 
 async function knee(sheet: Sheet, context: Context): Promise<string> {
-  const found = await measureKnee(sheet.peer, kneeStart(sheet, context.options), context)
+  const found = await measureKnee(sheet.peer, kneeStart(sheet, context.options), sheet.knee, context)
   sheet.knee.push(found)
   const bound = found.limit === 'server' ? '' : 'at least '
   return `${bound}${formatCount(found.highest)}/s (${found.why})`
@@ -139,7 +142,7 @@ function kneeStart(sheet: Sheet, { shapes, kneeSubscribers, kneeRateMin }: Peers
     ({ name, subscribers }) =>
       subscribers === kneeSubscribers && (sheet.shapes[name] ?? []).some(({ state }) => state === 'clean'),
   )
-  return Math.max(kneeRateMin, ...borne.map(({ rate }) => rate), ...sheet.knee.map(({ highest }) => highest))
+  return Math.max(kneeRateMin, ...borne.map(({ rate }) => rate))
 }
 
 async function idle(sheet: Sheet, context: Context): Promise<string> {

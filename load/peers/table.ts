@@ -19,6 +19,8 @@ type Table = readonly (readonly string[])[]
 
 const GENERATOR_MARK = ' *'
 const FULL = 'full'
+/** The error, and the first thing that the server said of it. */
+const TROUBLE_LINES_MAX = 2
 
 export function renderText(result: PeersResult): string {
   return [
@@ -111,11 +113,12 @@ function cpuCell(peer: PeerResult, base: PeerResult, shape: Shape): string {
   const figures = figuresFor(peer, shape)
   if (figures === undefined) return NOTHING
   if (figures.state === 'full') return FULL
-  const { cpuUs } = figures
+  const { state, cpuUs } = figures
   if (cpuUs === undefined) return NOTHING
   const baseUs = figuresFor(base, shape)?.cpuUs?.median
   const ratio = baseUs === undefined ? '' : ` (${(cpuUs.median / baseUs).toFixed(2)} ×)`
-  return `${cpuUs.median.toPrecision(3)} µs${ratio}`
+  // A server that has to wait for its clients sends more at once, which is cheaper.
+  return `${cpuUs.median.toPrecision(3)} µs${ratio}${state === 'generator' ? GENERATOR_MARK : ''}`
 }
 
 function latencyCell(peer: PeerResult, shape: Shape): string {
@@ -157,12 +160,20 @@ function notesOf(result: PeersResult): string[] {
     ...peers.map(peer => `${nameOf(peer)}: ${peer.settings}.`),
     ...full.map(([peer, shape, figures]) => `full: ${peer.title} at ${shape.title}: ${figures!.why}.`),
     ...(states.some(([, , figures]) => figures?.state === 'generator')
-      ? ['*: the load generator was the limit, so that the latency is not the server’s.']
+      ? [
+          '*: the load generator was the limit: the latency is not the server’s, and the processor time may be too low.',
+        ]
       : []),
     ...(peers.some(({ knee }) => kneeOf(knee)?.atLeast)
       ? ['≥: beyond that the load generator was the limit and not the server, or nothing was tried.']
       : []),
-    ...troubles.map(trouble => `not measured: ${trouble.split('\n', 1)[0]}.`),
+    ...troubles.map(
+      trouble =>
+        `not measured: ${trouble
+          .split(/\s*\n\s*/)
+          .slice(0, TROUBLE_LINES_MAX)
+          .join(' ')}.`,
+    ),
     ...missing.map(({ title, install }) => `not installed: ${title}. To have it in the table: ${install}.`),
   ]
 }

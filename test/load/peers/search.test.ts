@@ -6,7 +6,7 @@ import { findHighest, type Probed } from '../../../load/peers/search.ts'
 
 const CLEAN: Probed = { state: 'clean', why: '' }
 const FULL: Probed = { state: 'full', why: 'too slow' }
-const OPTIONS = { from: 1000, min: 100, max: 100_000, precision: 1.15 }
+const OPTIONS = { from: 1000, step: 2, min: 100, max: 100_000, precision: 1.15 }
 
 /** A server that bears so much, and how often it was asked. */
 function bears(knee: number, beyond: Probed = FULL) {
@@ -38,7 +38,7 @@ test('comes within the precision of what a server bears, and never above', async
 
 test('ends with small numbers, where rounding is coarser than the precision', async () => {
   const { probe } = bears(10)
-  expect(await findHighest(probe, { from: 1, min: 1, max: 100, precision: 1.01 })).toMatchObject({
+  expect(await findHighest(probe, { from: 1, step: 2, min: 1, max: 100, precision: 1.01 })).toMatchObject({
     highest: 10,
   })
 })

@@ -99,7 +99,7 @@ test.each([
   const text = render(result)
   expect(text).toContain('A processor, 2 cores')
   expect(text).toMatch(/Base 1\.0\.0 +(\| )?2\.00 µs \(1\.00 ×\) +(\| )?0\.500 µs \(1\.00 ×\)/)
-  expect(text).toMatch(/Other 2\.0\.0 +(\| )?4\.00 µs \(2\.00 ×\) +(\| )?full/)
+  expect(text).toMatch(/Other 2\.0\.0 +(\| )?4\.00 µs \(2\.00 ×\) \* +(\| )?full/)
   expect(text).toMatch(/Other 2\.0\.0 +(\| )?– \* +(\| )?full/)
   expect(text).toContain('≥ 12,000/s = ≥ 1,200,000 deliveries/s')
   expect(text).toMatch(
@@ -107,7 +107,7 @@ test.each([
   )
   expect(text).toContain('full: Other at 10 subscribers × 90/s: LOST 3 of 1,000 deliveries.')
   expect(text).toContain('not installed: Third. To have it in the table: apt-get install third.')
-  expect(text).toContain('not measured: round 1: it did not start.')
+  expect(text).toContain('not measured: round 1: it did not start because.')
   expect(text).not.toContain('was not measured')
   expect(text).not.toMatch(/NaN|undefined|Infinity/)
 })
