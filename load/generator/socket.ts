@@ -3,7 +3,7 @@
 // Invariant: `onEnd` is called exactly once for each socket that was handed out, and for no other.
 
 import { createHash, randomBytes } from 'node:crypto'
-import { type LookupFunction, connect as netConnect, type Socket } from 'node:net'
+import { isIP, type LookupFunction, connect as netConnect, type Socket } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import { Carry } from './carry.ts'
 import { nowUs } from './clock.ts'
@@ -232,7 +232,8 @@ function connectTo(target: SocketTarget, onRead: OnRead): Socket {
   const { protocol, hostname, port } = new URL(target.url)
   const host = hostname.replace(/^\[|\]$/g, '')
   if (protocol !== 'wss:') return netConnect({ host, port: Number(port || 80), onread, ...options })
-  const secure = tlsConnect({ host, port: Number(port || 443), servername: host, ...options })
+  const name = isIP(host) === 0 ? { servername: host } : {}
+  const secure = tlsConnect({ host, port: Number(port || 443), ...name, ...options })
   // The stream of decrypted bytes has buffers of its own.
   secure.on('data', (chunk: Buffer) => onRead(chunk, chunk.length))
   return secure
