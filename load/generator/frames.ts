@@ -3,8 +3,11 @@
 
 import { Carry } from './carry.ts'
 
-/** Larger than anything that a server here sends: answers to resubscriptions are the largest, with half a MiB. */
-export const MESSAGE_BYTES_MAX = 2 ** 21
+/**
+ * A relay's largest messages are answers to resubscriptions, with half a MiB. nats-server puts all that waits for a
+ * client in one frame: this is what waits at 10,000 messages a second after some seconds.
+ */
+export const MESSAGE_BYTES_MAX = 2 ** 23
 
 export type BlockEvents = Readonly<{
   /** Whole messages: bytes[from, end), which are good until it returns; `atUs` is when they were read. */
