@@ -120,7 +120,7 @@ describe('frames', () => {
     ['a new message within another', Buffer.concat([frame(1, 'a', false), frame(1, 'b')])],
     ['a control frame in parts', frame(9, 'x', false)],
     ['a control frame too long', frame(9, 'x'.repeat(126))],
-    ['a frame too large', Buffer.from([0x82, 127, 0, 0, 0, 0, 0, 0x20, 0, 1])],
+    ['a frame too large', Buffer.from([0x82, 127, 0, 0, 0, 0, 0, 0x80, 0, 1])],
     ['a frame of 2^53 bytes', Buffer.from([0x82, 127, 0, 0x20, 0, 0, 0, 0, 0, 0])],
   ])('%s is an error, and the last that is heard', (_, bytes) => {
     for (const cuts of [[], Array.from({ length: bytes.length }, (_, at) => at)]) {
