@@ -1,6 +1,7 @@
 // Puts together what a run gave. Main thread. Invariant: figures are those of the measured phases that the scenario calls
 // main, or of all of them where it calls none so; the ledger is of the whole run.
 
+import { availableParallelism } from 'node:os'
 import { createHistogram, type Histogram, histogramFrom } from './ledger/histogram.ts'
 import { ledgerTotals } from './ledger/totals.ts'
 import { judge } from './ledger/verdict.ts'
@@ -126,7 +127,7 @@ function serverUse(
   ) {
     return undefined
   }
-  const shards = meanOfEach(run.shardSamples)
+  const shards = run.shards.means()
   return {
     cores: seconds > 0 ? cpuUs / 1e6 / seconds : 0,
     cpuUsPerDelivery: deliveries > 0 ? cpuUs / deliveries : 0,
@@ -137,20 +138,15 @@ function serverUse(
   }
 }
 
-/** Of each column; rows of another length (a shard was being replaced) are left out. */
-function meanOfEach(rows: readonly (readonly number[])[]): readonly number[] {
-  const columns = rows[0]?.length ?? 0
-  const whole = rows.filter(row => row.length === columns)
-  return Array.from({ length: columns }, (_, column) => sum(whole, row => row[column]!) / whole.length)
-}
-
 /** What the server did and said, besides what the ledger counts. */
 function observed(run: Run, { progress }: Books): string[] {
   const ended = [...run.ended].map(([code, count]) => `${code} × ${count}`)
   const errors = Object.entries(progress?.published?.errors ?? {}).map(
     ([text, count]) => `${text} × ${count}`,
   )
+  const isHere = run.target.described.kind !== 'deployed'
   return [
+    ...(isHere ? [`Server and generator shared ${availableParallelism()} cores.`] : []),
     ...(ended.length > 0
       ? [`Connections that the server ended or that were lost: ${ended.join(', ')}.`]
       : []),

@@ -70,7 +70,9 @@ function what({ scenario, question, load, target, machine }: RunResult): string 
 }
 
 function publishers({ publish, publishers }: RunResult['load']): string {
-  return publish === 'api' ? `the API (${publishers} connections)` : `${publishers} clients`
+  const [one, many] =
+    publish === 'api' ? ['connection to the API', 'connections to the API'] : ['client', 'clients']
+  return `${formatCount(publishers)} ${publishers === 1 ? one : many}`
 }
 
 function ledger(totals: LedgerTotals, paint: Paint): string {

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { Interval, RunResult } from '../../load/model.ts'
 import { runOn } from '../../load/run-load.ts'
 import { fanout } from '../../load/scenarios/fanout.ts'
+import { deployedRelay } from '../../load/target/deployed.ts'
 import { startOwnRelay } from '../../load/target/own.ts'
 import { startTestRelay, type TestRelay } from '../support/relay.ts'
 
@@ -170,4 +171,19 @@ test('a relay that dies in the middle ends the run, with what it said', async ()
   } finally {
     await target.stop()
   }
+})
+
+test('a deployed relay that is gone for good ends the run, once nobody is connected any more', async () => {
+  const relay = await startTestRelay()
+  const target = deployedRelay({
+    websocket: relay.websocketUrl,
+    api: `http://127.0.0.1:${relay.ports.http}/api`,
+    apiKey: 'test-key',
+  })
+  const load = { ...fanout.defaults, ...fanout.smoke, durationS: 600 }
+  const watch = ({ phase }: Interval) => {
+    if (phase === 'load') relay.process.kill('SIGKILL')
+  }
+  const run = runOn(target, { scenario: fanout, load, prefix: '', command: 'test' }, { watch })
+  await expect(run).rejects.toThrow(`all ${load.subscribers} connections are gone`)
 })
