@@ -18,6 +18,8 @@ export type Scenario = Readonly<{
   promises: 'complete' | 'told'
   /** Needs a relay that it may stop and start; not for deployed ones. */
   ownRelayOnly?: boolean
+  /** A steady load that can be raised until it is too much. */
+  hasKnee?: boolean
   /** Which of the load's options don't matter here; they are refused on the command line. */
   ignores?: readonly (keyof Load)[]
   run: (stage: Stage) => Promise<void>
@@ -34,16 +36,25 @@ export type Subscriber = Readonly<{
 /** Which subscribers: `share` of all, chosen by the seed, or the ones from–to (exclusive). */
 export type Chosen = Readonly<{ share: number }> | Readonly<{ from: number; to: number }>
 
-/** What one measured phase gave. */
-export type Window = Readonly<{
+/** What one phase gave. */
+export type Span = Readonly<{
   seconds: number
   sent: number
   delivered: number
-  /** Of what was due in it and has come; whole after drain(). */
-  latency: () => Promise<LatencySummaries>
   serverCpuUs?: number
+  /** At its end. */
   serverBytes?: number
 }>
+
+/** What one measured phase gave. */
+export type Window = Span &
+  Readonly<{
+    /** Of what was due in it and has come; whole after drain(). */
+    latency: () => Promise<LatencySummaries>
+  }>
+
+/** The relay's own figures at one moment: the sum of a metric's samples, 0 where it has none. */
+export type Metrics = (name: string, label?: string) => number
 
 export type Stage = Readonly<{
   load: Load
@@ -51,8 +62,14 @@ export type Stage = Readonly<{
   random: () => number
   /** Connects and subscribes these; all at once, as fast as they get in. Phase `connect`. */
   connect: (subscribers: readonly Subscriber[]) => Promise<Readonly<{ tookMs: number; failed: number }>>
-  /** Nothing but waiting; the series goes on. */
-  quiet: (phase: string, seconds: number) => Promise<void>
+  /** A phase that is not measured: so many seconds, or as long as it takes; the series goes on. */
+  quiet: (
+    phase: string,
+    seconds: number,
+    options?: Readonly<{ while?: () => Promise<void> }>,
+  ) => Promise<Span>
+  /** Nothing but waiting, within whatever phase there is. */
+  wait: (seconds: number) => Promise<void>
   /** Begins to publish at the load's rate (or this one) to all channels in turn; runs on until stopPublishing. */
   publish: (options?: Readonly<{ rate?: number; channels?: readonly number[] }>) => Promise<void>
   stopPublishing: () => Promise<void>
@@ -76,8 +93,13 @@ export type Stage = Readonly<{
     options: Readonly<{ chosen: Chosen; connectionsPerSecond: number; subscriptionsPerSecond: number }>,
   ) => Promise<void>
   stopChurn: () => Promise<Readonly<{ reconnects: number; resubscriptions: number; failed: number }>>
-  /** When a server ends connections by itself, they reconnect with recovery, as SDKs do. */
-  reconnectWhenEnded: (on: boolean) => Promise<void>
+  /**
+   * When a server ends connections by itself, they reconnect with recovery, as SDKs do. Resolves with those that came
+   * back since it was last called; when it is turned off, those on their way are waited for.
+   */
+  reconnectWhenEnded: (on: boolean) => Promise<Reconnected>
+  /** Undefined where the relay's metrics can't be had. A label is written as on the page: `code="3008"`. */
+  metrics: () => Promise<Metrics | undefined>
   /** The relay's process, where it is ours. */
   relay: OwnRelay | undefined
   find: (finding: Finding) => void
@@ -102,6 +124,8 @@ export type Reconnected = Readonly<{
 
 export type OwnRelay = Readonly<{
   pid: number
+  /** Histories outlast a stop in order, so that clients recover across it. */
+  keepsHistories: boolean
   /** SIGTERM; resolves with the exit code and how long it took. */
   terminate: () => Promise<Readonly<{ code: number | null; tookMs: number }>>
   /** Starts it again with the same configuration on the same ports. */

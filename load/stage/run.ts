@@ -1,7 +1,7 @@
 // A run as it goes on: its threads, phases, windows and books. Main thread. A scenario sees it as a Stage (stage.ts).
 // Invariant: whatever is waited for ends with the run's first trouble; every second is in the series.
 
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { LoadError } from '../errors.ts'
 import { nowUs } from '../generator/clock.ts'
 import type { ChannelEnd, Connected, PublisherEnds, ReceiverFinish, Use } from '../generator/requests.ts'
@@ -10,8 +10,10 @@ import { type Histogram, histogramFrom } from '../ledger/histogram.ts'
 import type { Extremes } from '../ledger/recipients.ts'
 import type { Finding, Interval, Load } from '../model.ts'
 import { createRandom } from '../random.ts'
-import type { Subscriber, Window } from '../scenario.ts'
+import type { Span, Subscriber, Window } from '../scenario.ts'
+import { shardUtilizations } from '../target/prometheus.ts'
 import type { RunningTarget, Used } from '../target/target.ts'
+import { Columns } from './columns.ts'
 import { Fleet, type FleetProgress } from './fleet.ts'
 import { Series, type Totals } from './series.ts'
 import { Ticker } from './ticker.ts'
@@ -77,7 +79,7 @@ export class Run {
   readonly remarks: string[] = []
   /** Connections that the server ended or that were lost: code → how often. */
   readonly ended = new Map<string, number>()
-  readonly shardSamples: (readonly number[])[] = []
+  readonly shards = new Columns()
   /** Publications that were due and waited for the server, at most, while it was measured. */
   waitingMax = 0
   serverBytesFirst: number | undefined
@@ -125,10 +127,17 @@ export class Run {
     this.#ticker.begin(seconds === undefined ? undefined : performance.now() + seconds * 1000)
   }
 
-  async quiet(phase: string, seconds: number): Promise<void> {
+  async quiet(
+    phase: string,
+    seconds: number,
+    { while: during }: { while?: () => Promise<void> } = {},
+  ): Promise<Span> {
     const endUs = nowUs() + seconds * 1e6
-    await this.begin(phase, false, seconds)
-    await this.#until(endUs)
+    await this.begin(phase, false, during === undefined ? seconds : undefined)
+    const before = this.series.totals
+    await Promise.all([this.#until(endUs), during === undefined ? undefined : this.wait(during())])
+    await this.wait(this.#ticker.now())
+    return this.#toSpan(before, this.series.totals)
   }
 
   async connect(subscribers: readonly Subscriber[]): Promise<{ tookMs: number; failed: number }> {
@@ -191,16 +200,22 @@ export class Run {
   }
 
   #toWindow({ id, before, after, extremes }: Measured): Window {
+    return {
+      ...this.#toSpan(before, after),
+      latency: async () => {
+        const { first, last } = extremes
+        return { all: (await this.latencyOf([id])).summary(), first: first.summary(), last: last.summary() }
+      },
+    }
+  }
+
+  #toSpan(before: Totals, after: Totals): Span {
     const cpuUs = difference(after.serverCpuUs, before.serverCpuUs)
     const bytes = this.#used.bytes
     return {
       seconds: (after.atUs - before.atUs) / 1e6,
       sent: after.sent - before.sent,
       delivered: after.deliveries - before.deliveries,
-      latency: async () => {
-        const { first, last } = extremes
-        return { all: (await this.latencyOf([id])).summary(), first: first.summary(), last: last.summary() }
-      },
       ...(cpuUs === undefined ? {} : { serverCpuUs: cpuUs }),
       ...(bytes === undefined ? {} : { serverBytes: bytes }),
     }
@@ -233,7 +248,7 @@ export class Run {
       delivered = now
       const over = nowMs - newestMs >= DRAIN_SILENCE_MS || nowMs - startMs >= DRAIN_TIMEOUT_MS
       if (delivered >= owed || over) break
-      await this.#pause(DRAIN_POLL_MS)
+      await this.pause(DRAIN_POLL_MS)
     }
     await this.begin(BETWEEN, false)
   }
@@ -272,15 +287,15 @@ export class Run {
   }
 
   async #until(us: number): Promise<void> {
-    await this.#pause((us - nowUs()) / 1000)
+    await this.pause((us - nowUs()) / 1000)
   }
 
   /** No timer is left when the trouble comes first: it would keep the process alive. */
-  async #pause(ms: number): Promise<void> {
+  async pause(ms: number): Promise<void> {
     if (ms <= 0) return
     const over = new AbortController()
     try {
-      await this.wait(pause(ms, undefined, { signal: over.signal }))
+      await this.wait(sleep(ms, undefined, { signal: over.signal }))
     } finally {
       over.abort()
     }
@@ -322,8 +337,8 @@ export class Run {
   }
 
   async #sampleShards(): Promise<void> {
-    const utilizations = await this.target.shardUtilizations()
-    if (utilizations.length > 0) this.shardSamples.push(utilizations)
+    const page = await this.target.metrics()
+    if (page !== undefined) this.shards.add(shardUtilizations(page))
   }
 
   #noticeDesertion(connections: number): void {

@@ -3,6 +3,7 @@
 
 import type { Histogram } from '../ledger/histogram.ts'
 import type { Interval, Phase } from '../model.ts'
+import { thinned } from './thinning.ts'
 
 /** Since the sample before. */
 export type Sample = {
@@ -29,8 +30,12 @@ export type Totals = Readonly<{
 
 /** A shorter piece is no second: its rates would be noise. It becomes part of the row before. */
 const ROW_US_MIN = 300_000
-/** … unless that row would get much longer than a second. */
-const ROW_US_MAX = 1_300_000
+/** How long rows are at first … */
+const ROW_US = 1_000_000
+/** … and how much longer one may get by what becomes part of it. */
+const ROW_EXCESS_MAX = 1.3
+/** An hour of seconds. When there are more, neighbours are joined, and from then on rows are twice as long. */
+export const ROWS_MAX = 3600
 
 type Row = { fromUs: number; phase: string; sample: Sample }
 
@@ -41,6 +46,7 @@ export class Series {
   #phases: Phase[] = []
   #phase: { name: string; measured: boolean; fromUs: number }
   #totals: Totals
+  #rowUs = ROW_US
   #serverBytesMax: number | undefined
   #generatorBytesMax = 0
 
@@ -76,11 +82,15 @@ export class Series {
 
   #addRow(fromUs: number, sample: Sample): void {
     const last = this.#last
-    const short = sample.atUs - fromUs < ROW_US_MIN
-    if (short && last !== undefined && sample.atUs - last.fromUs <= ROW_US_MAX) {
+    const isPart = sample.atUs - fromUs < ROW_US_MIN || last?.phase === this.#phase.name
+    if (isPart && last !== undefined && sample.atUs - last.fromUs <= this.#rowUs * ROW_EXCESS_MAX) {
       last.sample = joined(last.sample, sample)
       this.#rows[this.#rows.length - 1] = this.#rowOf(last)
       return
+    }
+    if (this.#rows.length >= ROWS_MAX) {
+      this.#rows = thinned(this.#rows)
+      this.#rowUs *= 2
     }
     this.#last = { fromUs, phase: this.#phase.name, sample }
     this.#rows.push(this.#rowOf(this.#last))

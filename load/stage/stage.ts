@@ -1,6 +1,8 @@
 // A run as a scenario sees it: the steps that it may take. Main thread.
 
+import type { Reconnections } from '../generator/requests.ts'
 import type { Chosen, Reconnected, Stage } from '../scenario.ts'
+import { sumOf } from '../target/prometheus.ts'
 import type { Run } from './run.ts'
 
 export function createStage(run: Run): Stage {
@@ -9,7 +11,8 @@ export function createStage(run: Run): Stage {
     load,
     random: run.random,
     connect: subscribers => run.connect(subscribers),
-    quiet: (phase, seconds) => run.quiet(phase, seconds),
+    quiet: (phase, seconds, options) => run.quiet(phase, seconds, options),
+    wait: seconds => run.pause(seconds * 1000),
     publish: ({ rate = load.rate, channels = fleet.channels } = {}) => run.publish(rate, channels),
     stopPublishing: () => run.stopPublishing(),
     measure: (phase, seconds, options) => run.measure(phase, seconds, options),
@@ -39,7 +42,11 @@ export function createStage(run: Run): Stage {
     },
     async reconnectWhenEnded(on) {
       run.clientsReturn = on
-      await run.wait(fleet.askReceivers({ kind: 'reconnectWhenEnded', on }))
+      return summaryOf(await run.wait(fleet.askReceivers({ kind: 'reconnectWhenEnded', on })))
+    },
+    async metrics() {
+      const page = await run.wait(run.target.metrics())
+      return page === undefined ? undefined : (name, label) => sumOf(page, name, label)
     },
     relay: run.target.relay,
     find: finding => void run.findings.push(finding),
@@ -53,6 +60,10 @@ async function reconnect(run: Run, chosen: Chosen): Promise<Reconnected> {
   const { fleet } = run
   const all = await run.wait(fleet.reconnect(fleet.choose(chosen)))
   run.cutOff = false
+  return summaryOf(all)
+}
+
+function summaryOf(all: readonly Reconnections[]): Reconnected {
   const backMs = all.flatMap(one => [...one.backMs]).sort((a, b) => a - b)
   return {
     count: backMs.length,

@@ -22,6 +22,7 @@ import type { Answered, Asked } from '../generator/worker.ts'
 type ReceiverAnswers = {
   connect: Connected
   reconnect: Reconnections
+  reconnectWhenEnded: Reconnections
   stopChurn: Churned
   windows: WindowLatencies
   progress: ReceiverProgress

@@ -1,6 +1,6 @@
 // A relay that runs somewhere: known by its addresses, seen by its Prometheus page if there is one. Main thread.
 
-import { fetchMetrics, shardUtilizations, usedFrom } from './prometheus.ts'
+import { fetchMetrics, usedFrom } from './prometheus.ts'
 import { FANWIRE_DIALECT } from './relay.ts'
 import type { Reached, RunningTarget } from './target.ts'
 
@@ -21,7 +21,7 @@ export function deployedRelay({ metricsUrl, ...addresses }: Addresses): RunningT
       const text = await page()
       return text === undefined ? { cpuUs: undefined, bytes: undefined } : usedFrom(text)
     },
-    shardUtilizations: async () => shardUtilizations((await page()) ?? ''),
+    metrics: page,
     relay: undefined,
     // Its process can't be seen: a run notices by its connections.
     failed: new Promise(() => {}),

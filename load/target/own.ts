@@ -1,9 +1,12 @@
 // How the own relay is set up for a scenario: as it comes, but open to anonymous clients. Pure, but for the key.
 
 import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Load } from '../model.ts'
 import type { Scenario } from '../scenario.ts'
-import { OWN_ROOT, startRelay } from './relay.ts'
+import { knowsOption, OWN_ROOT, startRelay } from './relay.ts'
 import type { RunningTarget } from './target.ts'
 
 /** Namespace of the channels of a run. */
@@ -16,13 +19,27 @@ const HISTORY_MIN = 100
 /** What the relay takes for recovery_max_publication_limit. */
 const HISTORY_MAX = 100_000
 
-export function startOwnRelay(
+export async function startOwnRelay(
   scenario: Scenario,
   load: Load,
   { shards, root = OWN_ROOT }: Readonly<{ shards: number; root?: URL }>,
 ): Promise<RunningTarget> {
-  const sections = relaySections(scenario, load, shards)
-  return startRelay({ root, sections, apiKey: randomBytes(16).toString('hex') })
+  const options = {
+    root,
+    sections: relaySections(scenario, load, shards),
+    apiKey: randomBytes(16).toString('hex'),
+  }
+  const restarts = scenario.ownRelayOnly === true
+  if (!restarts || !(await knowsOption(root, 'history_path'))) return startRelay(options)
+  const historyFolder = await mkdtemp(join(tmpdir(), 'fanwire-load-histories-'))
+  const remove = () => rm(historyFolder, { recursive: true, force: true })
+  try {
+    const target = await startRelay({ ...options, historyFolder })
+    return { ...target, stop: () => target.stop().finally(remove) }
+  } catch (error) {
+    await remove()
+    throw error
+  }
 }
 
 /** The configuration file's sections; what a scenario wants on top comes last. */

@@ -28,14 +28,19 @@ export function shardUtilizations(page: string): readonly number[] {
   return samplesOf(page, 'fanwire_event_loop_utilization')
 }
 
-/** Values of all samples of a metric, whatever their labels. */
-export function samplesOf(page: string, name: string): readonly number[] {
+/** Sum of a metric's samples, of those with this label (as on the page: `code="3008"`) or of all; 0 where there is none. */
+export function sumOf(page: string, name: string, label = ''): number {
+  return samplesOf(page, name, label).reduce((sum, value) => sum + value, 0)
+}
+
+/** Values of all samples of a metric that have the label, or whatever their labels are. */
+export function samplesOf(page: string, name: string, label = ''): readonly number[] {
   const values: number[] = []
   for (const line of page.split('\n')) {
     if (!line.startsWith(name)) continue
-    const sample = /^(?:\{[^}]*\})? (\S+)/.exec(line.slice(name.length))
-    const value = Number(sample?.[1])
-    if (Number.isFinite(value)) values.push(value)
+    const sample = /^(\{[^}]*\})? (\S+)/.exec(line.slice(name.length))
+    const value = Number(sample?.[2])
+    if (Number.isFinite(value) && (sample?.[1] ?? '').includes(label)) values.push(value)
   }
   return values
 }

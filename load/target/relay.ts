@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { LoadError } from '../errors.ts'
-import { fetchMetrics, shardUtilizations, usedFrom } from './prometheus.ts'
+import { fetchMetrics, usedFrom } from './prometheus.ts'
 import type { RunningTarget, Used } from './target.ts'
 import { cpuUsOf, residentBytesOf } from './usage.ts'
 
@@ -20,6 +20,8 @@ export type RelayOptions = Readonly<{
   /** Sections of its configuration; ports are free ones. */
   sections: Readonly<Record<string, unknown>>
   apiKey: string
+  /** Where its histories outlast a restart; absent: they don't. */
+  historyFolder?: string
 }>
 
 export const OWN_ROOT = new URL('../../', import.meta.url)
@@ -69,12 +71,13 @@ export async function startRelay(options: RelayOptions): Promise<RunningTarget> 
       api: `http://127.0.0.1:${ports.http}/api`,
       apiKey: options.apiKey,
     },
-    use: () => useOf(run.child.pid!, metricsUrl),
-    shardUtilizations: async () => shardUtilizations((await fetchMetrics(metricsUrl)) ?? ''),
+    use: () => useOf(run.child, metricsUrl),
+    metrics: () => fetchMetrics(metricsUrl),
     relay: {
       get pid() {
         return run.child.pid!
       },
+      keepsHistories: options.historyFolder !== undefined,
       async terminate() {
         expectsEnd = true
         const fromMs = performance.now()
@@ -120,9 +123,12 @@ async function startOnce(options: RelayOptions, ports: Ports): Promise<Run> {
   }
 }
 
-function configOf({ sections, apiKey }: RelayOptions, ports: Ports): object {
+function configOf({ sections, apiKey, historyFolder }: RelayOptions, ports: Ports): object {
   return {
     ...sections,
+    ...(historyFolder === undefined
+      ? {}
+      : { shutdown: { ...section(sections.shutdown), history_path: historyFolder } }),
     http_server: { ...section(sections.http_server), port: ports.http, internal_port: ports.internal },
     tcp: { ...section(sections.tcp), port: ports.tcp },
     http_api: { ...section(sections.http_api), key: apiKey },
@@ -185,7 +191,9 @@ function tail(said: readonly string[]): string {
   return said.length === 0 ? '' : `; it said last:\n  ${said.join('\n  ')}`
 }
 
-async function useOf(pid: number, metricsUrl: string): Promise<Used> {
+async function useOf({ pid, exitCode, signalCode }: ChildProcess, metricsUrl: string): Promise<Used> {
+  // Between its end and its next start there is nothing that uses anything.
+  if (pid === undefined || exitCode !== null || signalCode !== null) return { cpuUs: 0, bytes: 0 }
   const cpuUs = cpuUsOf(pid)
   const bytes = residentBytesOf(pid)
   if (cpuUs !== undefined && bytes !== undefined) return { cpuUs, bytes }
@@ -204,6 +212,14 @@ async function describe(root: URL, ports: Ports): Promise<RunningTarget['describ
     url: `ws://127.0.0.1:${ports.http}/connection/websocket`,
     ...(revision === undefined ? {} : { revision }),
   }
+}
+
+/** Whether a checkout's relay has this option: other revisions may know fewer. */
+export async function knowsOption(root: URL, name: string): Promise<boolean> {
+  const main = fileURLToPath(new URL('src/main.ts', root))
+  const run = promisify(execFile)
+  const { stdout } = await run(process.execPath, [main, 'print-config'], { env: environment() })
+  return stdout.includes(` ${name}:`)
 }
 
 /** Short hash, with a mark where files differ from it; undefined where git can't tell. */

@@ -15,8 +15,8 @@ export type RunningTarget = Readonly<{
   /** May change when the server is started again. */
   endpoint: Reached
   use: () => Promise<Used>
-  /** Of each shard's loop, 0–1, now; empty where the server doesn't tell. */
-  shardUtilizations: () => Promise<readonly number[]>
+  /** Its Prometheus page; undefined where there is none. */
+  metrics: () => Promise<string | undefined>
   /** The process, where a scenario may stop and start it. */
   relay: OwnRelay | undefined
   /** Rejects when the server's process ends without having been told to; else stays pending. */

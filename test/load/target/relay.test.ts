@@ -6,6 +6,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { LoadError } from '../../../load/errors.ts'
 import { fanout } from '../../../load/scenarios/fanout.ts'
 import { relaySections, startOwnRelay } from '../../../load/target/own.ts'
+import { shardUtilizations } from '../../../load/target/prometheus.ts'
 import { OWN_ROOT, startRelay } from '../../../load/target/relay.ts'
 import type { RunningTarget } from '../../../load/target/target.ts'
 import { cpuUsOf } from '../../../load/target/usage.ts'
@@ -40,7 +41,7 @@ async function until(condition: () => boolean): Promise<void> {
 
 describe('the own relay', () => {
   test('can be stopped and started again on the same ports', async () => {
-    const { relay, endpoint, use, shardUtilizations, described } = await start()
+    const { relay, endpoint, use, metrics, described } = await start()
     const before = relay!.pid
     expect(described).toMatchObject({ kind: 'own', name: 'fanwire', url: endpoint.websocket })
     expect((await relay!.terminate()).code).toBe(0)
@@ -53,7 +54,7 @@ describe('the own relay', () => {
       body: '{}',
     })
     expect(info.status).toBe(200)
-    expect(await shardUtilizations()).toHaveLength(2)
+    expect(shardUtilizations((await metrics())!)).toHaveLength(2)
     const { cpuUs, bytes } = await use()
     expect(cpuUs).toBeGreaterThan(0)
     expect(bytes).toBeGreaterThan(1_000_000)
