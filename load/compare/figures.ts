@@ -37,7 +37,9 @@ const LATENCIES: readonly Figure[] = RECIPIENTS.flatMap(([who, whom]) =>
 
 const OTHERS: readonly Figure[] = [
   figure('deliveries', 'deliveries/s', '1/s', 'higher', result => result.deliveriesPerSecond),
-  figure('cpu', 'CPU per delivery', 'us', 'lower', ({ server }) => server?.cpuUsPerDelivery),
+  figure('cpu', 'CPU per delivery', 'us', 'lower', ({ server, ledger }) =>
+    ledger.delivered > 0 ? server?.cpuUsPerDelivery : undefined,
+  ),
   figure('cores', 'server cores', 'cores', 'lower', ({ server }) => server?.cores),
   figure('memory', 'server memory, highest', 'bytes', 'lower', ({ server }) => server?.bytesMax),
   figure('memory.after', 'server memory, after', 'bytes', 'lower', ({ server }) => server?.bytesAfter),

@@ -17,9 +17,9 @@ import {
   plotFigure,
   setting,
   threads,
-  tiles,
   verdictBanner,
 } from './sections.ts'
+import { tiles } from './tiles.ts'
 
 const PAGE = join(import.meta.dirname, 'page')
 const STYLES = ['colors.css', 'style.css', 'plots.css', 'tables.css'].map(name => join(PAGE, name))

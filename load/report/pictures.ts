@@ -15,7 +15,7 @@ const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/goog
 const WIDTH = 1200
 /** Where the picture ends: below the first plot. */
 const LAST_SHOWN = '#latency-time'
-const MARGIN_PX = 24
+const MARGIN_PX = 14
 
 const [resultFile, folder = FOLDER] = process.argv.slice(2)
 const executablePath = [process.env.CHROMIUM ?? '', ...PLACES].find(path => path !== '' && existsSync(path))

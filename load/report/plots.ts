@@ -34,8 +34,14 @@ export type Plot = Readonly<{
   wide?: boolean
 }>
 
-/** Those for which the run has figures. */
+/** Those for which the run has figures: a scenario may publish nothing. */
 export function plotsOf(result: RunResult): Plot[] {
+  return candidates(result).filter(({ lines }) =>
+    lines.some(({ values }) => values.some(value => value !== null)),
+  )
+}
+
+function candidates(result: RunResult): Plot[] {
   const rows = thin(result.series, POINTS_MAX)
   const covers = rows.length === result.series.length ? '' : ` ${coverage(result.series, rows)}`
   const plots = rows.length < 2 ? [] : [latencyOverTime(rows, covers)]

@@ -1,9 +1,10 @@
 // The parts of the report page, from the verdict on top down to the threads. Pure.
 // Invariant: whatever the verdict calls not valid is marked as such wherever it is shown.
 
-import type { LatencySummary, RunResult, ServerUse, Verdict } from '../model.ts'
+import type { LatencySummary, RunResult, Verdict } from '../model.ts'
 import { type Html, html } from './html.ts'
 import type { Plot, PlotUnit } from './plots.ts'
+import { STAMP } from './tiles.ts'
 import {
   formatBytes,
   formatCores,
@@ -36,8 +37,6 @@ export function masthead(result: RunResult): Html {
 </ul>
 </header>`
 }
-
-const STAMP = html`<span class="stamp">not valid</span>`
 
 type Mood = 'good' | 'limit' | 'bad'
 
@@ -78,87 +77,6 @@ ${list(limits, 'What limited the generator')}
 function list(lines: readonly string[], label: string): Html | undefined {
   if (lines.length === 0) return undefined
   return html`<ul aria-label="${label}">${lines.map(line => html`<li>${line}</li>`)}</ul>`
-}
-
-function shardsOf({ shardUtilizations: shards = [] }: ServerUse): string {
-  return shards.length === 0
-    ? 'mean of the measured phases'
-    : `shards busy ${shards.map(formatShare).join(', ')}`
-}
-
-type Figure = Readonly<{ label: string; value: string; bad?: boolean }>
-
-export function tiles(result: RunResult): Html {
-  const { latency, ledger, offered, server } = result
-  const count = (label: string, value: number): Figure => ({
-    label,
-    value: formatCount(value),
-    bad: value > 0,
-  })
-  const us = (label: string, value: number): Figure => ({ label, value: formatUs(value) })
-  const valid = result.verdict.latencyValid
-  return html`<section class="tiles" aria-label="Key figures">
-${tile('Deliveries', [{ label: 'a second', value: formatRate(result.deliveriesPerSecond) }], {
-  note: `${formatRate(offered.sentPerSecond)} publications/s sent of ${formatRate(offered.wantedPerSecond)}`,
-})}
-${tile(
-  'Latency to every recipient',
-  [us('p50', latency.all.p50Us), us('p99', latency.all.p99Us), us('p99.9', latency.all.p999Us)],
-  {
-    latency: true,
-    valid,
-    note: `highest ${formatUs(latency.all.maxUs)} of ${formatCount(latency.all.count)}`,
-  },
-)}
-${tile('Latency to the last recipient', [us('p50', latency.last.p50Us), us('p99', latency.last.p99Us)], {
-  latency: true,
-  valid,
-  note: `first recipient: p50 ${formatUs(latency.first.p50Us)}`,
-})}
-${tile(
-  'Server processor time',
-  [
-    { label: 'a delivery', value: server === undefined ? NOTHING : formatUs(server.cpuUsPerDelivery) },
-    { label: 'cores', value: server === undefined ? NOTHING : formatCores(server.cores) },
-  ],
-  { note: server === undefined ? 'its process could not be seen' : shardsOf(server) },
-)}
-${tile(
-  'Ledger',
-  [
-    count('lost', ledger.lost),
-    count('duplicated', ledger.duplicated),
-    count('out of order', ledger.outOfOrder),
-  ],
-  { note: `${formatCount(ledger.delivered)} of ${formatCount(ledger.expected)} delivered` },
-)}
-${tile(
-  'Server memory',
-  [{ label: 'highest', value: server === undefined ? NOTHING : formatBytes(server.bytesMax) }],
-  {
-    note:
-      server === undefined
-        ? 'its process could not be seen'
-        : `${formatBytes(server.bytesBefore)} before, ${formatBytes(server.bytesAfter)} after`,
-  },
-)}
-</section>`
-}
-
-function tile(
-  title: string,
-  figures: readonly Figure[],
-  options: Readonly<{ note: string; latency?: boolean; valid?: boolean }>,
-): Html {
-  const invalid = options.latency === true && options.valid === false
-  return html`<div class="tile${options.latency === true ? ' latency' : ''}${invalid ? ' invalid' : ''}">
-<h3>${title}</h3>${invalid ? STAMP : undefined}
-<dl>${figures.map(
-    ({ label, value, bad }) =>
-      html`<div${bad === true ? html` class="bad"` : undefined}><dt>${label}</dt><dd>${value}</dd></div>`,
-  )}</dl>
-<p class="note">${options.note}</p>
-</div>`
 }
 
 export function plotFigure(plot: Plot, phases: RunResult['phases'], valid: boolean): Html {
@@ -228,7 +146,7 @@ export function latencyTable({ latency, offered, verdict }: RunResult): Html {
 <tbody>${rows.map(
     ([name, row]) =>
       html`<tr><th scope="row">${name}</th>${[row.p50Us, row.p90Us, row.p99Us, row.p999Us, row.maxUs].map(
-        value => html`<td>${formatUs(value)}</td>`,
+        value => html`<td>${row.count === 0 ? NOTHING : formatUs(value)}</td>`,
       )}<td class="count">${formatCount(row.count)}</td></tr>`,
   )}</tbody></table></div></section>`
 }

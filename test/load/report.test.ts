@@ -69,6 +69,22 @@ describe('the text of the page', () => {
     expect(await renderReport(sampleResult())).not.toMatch(/NOT VALID|class="[^"]*\binvalid\b/)
   })
 
+  test('of a run that delivered nothing has dashes for latencies and leaves their plots out', async () => {
+    const { latency, ...silent } = sampleResult()
+    const none = { ...latency.all, count: 0, p50Us: 0, p99Us: 0, maxUs: 0, distribution: [] }
+    const series = silent.series.map(row => ({
+      ...row,
+      ...{ publishesPerSecond: 0, deliveriesPerSecond: 0, p50Us: 0, p99Us: 0, maxUs: 0 },
+    }))
+    const result = { ...silent, series, latency: { all: none, first: none, last: none } }
+    expect(plotsOf(result).map(({ id }) => id)).toEqual(['cores', 'memory'])
+    expect(bodyOf(await renderReport(result))).toContain('<dt>p99.9</dt><dd>–</dd>')
+  })
+
+  test('says of an interrupted run that it is one', async () => {
+    expect(await renderReport({ ...sampleResult(), interrupted: true })).toContain('Interrupted: this is')
+  })
+
   test('does without what could not be seen', async () => {
     const { server, ...unseen } = sampleResult()
     expect(server).toBeDefined()
@@ -223,6 +239,11 @@ describe.skipIf(CHROMIUM === undefined)('in Chromium (skipped where it is not in
     await figure.getByRole('button', { name: 'log scale' }).press('Enter')
     await expect.poll(picture).not.toBe(withoutMax)
     expect(await figure.getByRole('button', { name: 'max' }).getAttribute('aria-pressed')).toBe('false')
+
+    for (const name of ['p50', 'p99']) await figure.getByRole('button', { name }).press('Enter')
+    await figure.getByRole('button', { name: 'log scale' }).press('Enter')
+    await figure.getByRole('button', { name: 'p99' }).press('Enter')
+    expect(await figure.getByRole('button', { name: 'p99' }).getAttribute('aria-pressed')).toBe('true')
 
     await figure.locator('summary').press('Enter')
     await expect.poll(() => figure.locator('table').isVisible()).toBe(true)

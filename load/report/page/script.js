@@ -277,12 +277,13 @@ function moveCursor(chart, key) {
 }
 
 /**
- * From the next 1, 2 or 5 of a power of ten below to the next one above.
- * @param {number} min
- * @param {number} max
+ * From the next 1, 2 or 5 of a power of ten below to the next one above; anything when all lines are hidden.
+ * @param {number | null} min
+ * @param {number | null} max
  * @returns {[number, number]}
  */
 function logRange(min, max) {
+  if (min === null || max === null) return [1, 10]
   const low = stepsOf(min / 10, min).at(-1) ?? min
   const high = stepsOf(max, max * 10)[0] ?? max
   return low < high ? [low, high] : [low, low * 10]
