@@ -362,7 +362,8 @@ export class Run {
 /** Each reason once, the first few. */
 function reasons(answers: readonly Connected[]): string {
   const REASONS_MAX = 5
-  const all = new Set(answers.flatMap(({ errors }) => errors))
+  // Each thread says how often it met a reason; how many failed in all is told already.
+  const all = new Set(answers.flatMap(({ errors }) => errors.map(error => error.replace(/ \(\d+×\)$/, ''))))
   return [...all].slice(0, REASONS_MAX).join('; ')
 }
 
