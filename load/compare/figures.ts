@@ -2,6 +2,7 @@
 // Invariant: a figure that a run doesn't have, or that its verdict calls not valid, is undefined and not zero.
 
 import type { Finding, LatencySummaries, RunResult } from '../model.ts'
+import { isLatencyUnit } from '../report/units.ts'
 
 export type Figure = Readonly<{
   key: string
@@ -70,8 +71,7 @@ export function figuresOf(results: readonly RunResult[]): Figure[] {
 }
 
 function figureOf({ key, label, unit, better }: Finding): Figure {
-  // Times below seconds are latencies of some kind; of a start or an end a scenario tells seconds or counts.
-  const isLatency = unit === 'us' || unit === 'ms'
+  const isLatency = isLatencyUnit(unit)
   return {
     key: `finding.${key}`,
     label,

@@ -9,17 +9,17 @@ import type { RunResult } from '../model.ts'
 import { type Html, html, jsonForScript, trusted } from './html.ts'
 import { plotsOf } from './plots.ts'
 import {
-  findings,
   latencyTable,
   ledgerTable,
   masthead,
   phases,
   plotFigure,
+  remarks,
   setting,
   threads,
   verdictBanner,
 } from './sections.ts'
-import { tiles } from './tiles.ts'
+import { findings, tiles } from './tiles.ts'
 
 const PAGE = join(import.meta.dirname, 'page')
 const STYLES = ['colors.css', 'style.css', 'plots.css', 'tables.css'].map(name => join(PAGE, name))
@@ -44,6 +44,7 @@ export async function renderReport(result: RunResult): Promise<string> {
 ${masthead(result)}
 ${verdictBanner(result)}
 ${tiles(result)}
+${findings(result)}
 <section class="plots" aria-label="Plots">
 ${plots.map(plot => plotFigure(plot, result.phases, valid))}
 </section>
@@ -65,7 +66,7 @@ ${trusted(license)}-->
 /** Two columns that fill by themselves, each section a card. */
 function cards(result: RunResult): Html {
   return html`<div class="column">${latencyTable(result)}${threads(result)}${setting(result)}</div>
-<div class="column">${ledgerTable(result)}${findings(result)}${phases(result)}</div>`
+<div class="column">${ledgerTable(result)}${remarks(result)}${phases(result)}</div>`
 }
 
 /** What the page may do: run its two scripts and wear its styles. Nothing is ever asked for. */

@@ -13,7 +13,6 @@ import {
   formatSeconds,
   formatShare,
   formatUs,
-  formatValue,
   NOTHING,
 } from './units.ts'
 
@@ -30,8 +29,8 @@ export function masthead(result: RunResult): Html {
 <ul class="facts">
 <li>${formatCount(load.subscribers)} subscribers</li>
 <li>${formatCount(load.channels)} ${load.channels === 1 ? 'channel' : 'channels'}</li>
-<li>${formatRate(load.rate)} publications/s of ${formatCount(load.size)} bytes</li>
-<li>${TRANSPORTS[load.transport] ?? load.transport}, published by ${PUBLISHERS[load.publish] ?? load.publish}</li>
+${load.rate === 0 ? undefined : html`<li>${formatRate(load.rate)} publications/s of ${formatCount(load.size)} bytes by ${PUBLISHERS[load.publish] ?? load.publish}</li>`}
+<li>${TRANSPORTS[load.transport] ?? load.transport}</li>
 <li>${target.name}${target.version === undefined ? '' : ` ${target.version}`}</li>
 <li><time datetime="${result.startedAt}">${started}</time>, ${formatSeconds(result.tookS)}</li>
 </ul>
@@ -129,7 +128,8 @@ function percentileOf(x: number): string {
   return `${Number((100 * (1 - 1 / x)).toFixed(6))} %`
 }
 
-export function latencyTable({ latency, offered, verdict }: RunResult): Html {
+export function latencyTable({ latency, ledger, offered, verdict }: RunResult): Html | undefined {
+  if (ledger.sent === 0) return undefined
   const rows: readonly (readonly [string, LatencySummary])[] = [
     ['every recipient', latency.all],
     ['first recipient', latency.first],
@@ -175,21 +175,18 @@ export function ledgerTable({ ledger }: RunResult): Html {
   )}</tbody></table></section>`
 }
 
-export function findings(result: RunResult): Html | undefined {
-  const { remarks } = result.verdict
-  if (result.findings.length === 0 && remarks.length === 0) return undefined
-  const rows = result.findings.map(
-    ({ label, value, unit, note }) =>
-      html`<tr><th scope="row">${label}${note === undefined ? undefined : html`<small>${note}</small>`}</th><td>${formatValue(value, unit)}</td></tr>`,
-  )
-  return html`<section class="card">${rows.length === 0 ? undefined : html`<h2>Findings of ${result.scenario}</h2><table class="ledger"><tbody>${rows}</tbody></table>`}
-${remarks.length === 0 ? undefined : html`<h2>Remarks</h2><ul class="remarks">${remarks.map(line => html`<li>${line}</li>`)}</ul>`}
-</section>`
+export function remarks({ verdict }: RunResult): Html | undefined {
+  if (verdict.remarks.length === 0) return undefined
+  const lines = verdict.remarks.map(line => html`<li>${line}</li>`)
+  return html`<section class="card"><h2>Remarks</h2><ul class="remarks">${lines}</ul></section>`
 }
 
-export function threads({ generator, offered }: RunResult): Html {
+export function threads({ generator, offered, ledger }: RunResult): Html {
+  const lateness = [offered.latenessP99Us, offered.latenessMaxUs].map(formatUs)
+  const late =
+    ledger.sent === 0 ? '' : ` Publications left late by p99 ${lateness[0]}, at most ${lateness[1]}.`
   return html`<section class="card"><h2>Generator</h2>
-<p class="note">${formatCores(generator.cores)} cores, at most ${formatBytes(generator.bytesMax)}. Publications left late by p99 ${formatUs(offered.latenessP99Us)}, at most ${formatUs(offered.latenessMaxUs)}.</p>
+<p class="note">${formatCores(generator.cores)} cores, at most ${formatBytes(generator.bytesMax)}.${late}</p>
 <div class="scroll" tabindex="0" role="region" aria-label="Threads of the generator"><table>
 <thead><tr><th scope="col">thread</th>${[
     'busy',

@@ -1,9 +1,19 @@
 // The tiles of the report page: the figures that one looks for first. Pure.
 // Invariant: what was not measured is a dash, and latencies that are not valid are struck through.
 
-import type { LatencySummary, RunResult } from '../model.ts'
+import type { Finding, LatencySummary, RunResult } from '../model.ts'
 import { type Html, html } from './html.ts'
-import { formatBytes, formatCores, formatCount, formatRate, formatShare, formatUs, NOTHING } from './units.ts'
+import {
+  formatBytes,
+  formatCores,
+  formatCount,
+  formatRate,
+  formatShare,
+  formatUs,
+  formatValue,
+  isLatencyUnit,
+  NOTHING,
+} from './units.ts'
 
 /** Beside whatever the verdict calls not valid. */
 export const STAMP = html`<span class="stamp">not valid</span>`
@@ -13,19 +23,30 @@ type Tile = Readonly<{ title: string; figures: readonly Figure[]; note: string; 
 
 const UNSEEN = 'its process could not be seen'
 
-/** Two rows of three, on wide screens. */
+/** Rows of three, on wide screens; the first only where something was published. */
 export function tiles(result: RunResult): Html {
-  const all = [
-    deliveries(result),
-    toEveryRecipient(result),
-    toLastRecipient(result),
-    processorTime(result),
-    ledger(result),
-    memory(result),
-  ]
+  const published = [deliveries(result), toEveryRecipient(result), toLastRecipient(result)]
+  const always = [processorTime(result), ledger(result), memory(result)]
+  const all = result.ledger.sent === 0 ? always : [...published, ...always]
   return html`<section class="tiles" aria-label="Key figures">
 ${all.map(tile => markupOf(tile, result.verdict.latencyValid))}
 </section>`
+}
+
+/** What only this scenario tells. */
+export function findings({ findings: found, scenario, verdict }: RunResult): Html | undefined {
+  if (found.length === 0) return undefined
+  return html`<section aria-label="Findings of ${scenario}"><dl class="tiles findings">
+${found.map(finding => findingMarkup(finding, !verdict.latencyValid && isLatencyUnit(finding.unit)))}
+</dl></section>`
+}
+
+function findingMarkup({ label, value, unit, note }: Finding, invalid: boolean): Html {
+  return html`<div class="tile${invalid ? ' invalid' : ''}">
+<dt>${label}${invalid ? STAMP : undefined}</dt><dd>${formatValue(value, unit)}</dd>
+${note === undefined ? undefined : html`<dd class="note">${note}</dd>`}
+</div>
+`
 }
 
 function markupOf({ title, figures, note, isLatency = false }: Tile, latencyValid: boolean): Html {

@@ -87,6 +87,11 @@ export function formatValue(value: number, unit: Finding['unit']): string {
   }
 }
 
+/** Scenarios tell latencies in these; how long a start or an end took, in seconds. */
+export function isLatencyUnit(unit: Finding['unit']): boolean {
+  return unit === 'us' || unit === 'ms'
+}
+
 /** Three significant digits; larger numbers whole, with separators. */
 function significant(value: number): string {
   if (!Number.isFinite(value)) return NOTHING
