@@ -294,13 +294,15 @@ function commandOf(argv: readonly string[]): string {
   const shown = argv.map((word, index) => {
     const secret = SECRETS.find(name => word.startsWith(`--${name}=`))
     if (secret !== undefined) return `--${secret}=…`
-    return SECRETS.includes((argv[index - 1] ?? '').slice(2)) ? '…' : quoted(word)
+    if (SECRETS.includes((argv[index - 1] ?? '').slice(2))) return '…'
+    // The query of a URL may have a token in it.
+    return quoted(word.replace(/^((?:--url=)?wss?:\/\/[^?]*)\?.*$/, '$1?…'))
   })
   return ['npm run load', ...(shown.length > 0 ? ['--', ...shown] : [])].join(' ')
 }
 
 function quoted(word: string): string {
-  return /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+  return /^[\w./:=,@%+…-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }
 
 function refuse(flag: string, value: string, allowed: string): never {

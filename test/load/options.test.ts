@@ -77,6 +77,9 @@ describe('a command line', () => {
     const given = parse(`${line} --api-key=secret1 --token secret2`)
     expect(given.target).toMatchObject({ apiKey: 'secret1', token: 'secret2' })
     expect(given.command).toBe(`npm run load -- ${line} --api-key=… --token …`)
+    const inUrl = parse('--url ws://relay/live?token=secret --publish client')
+    expect(inUrl.target).toMatchObject({ websocket: 'ws://relay/live?token=secret' })
+    expect(inUrl.command).toBe("npm run load -- --url 'ws://relay/live?…' --publish client")
   })
 
   test('quotes what a shell would not leave alone', () => {
