@@ -55,7 +55,7 @@ function latencyOverTime(rows: readonly Interval[], covers: string): Plot {
   return {
     id: 'latency-time',
     title: 'Latency over time',
-    note: `Of all deliveries of a second, from the intended send time on.${covers}`,
+    note: `Of what was delivered since the point before, from the intended send time on.${covers}`,
     x: 'time',
     xs: timesOf(rows),
     unit: 'us',
@@ -112,7 +112,7 @@ function rates(rows: readonly Interval[], covers: string): Plot {
   return {
     id: 'rates',
     title: 'Deliveries and publications',
-    note: `A second.${covers}`,
+    note: `Per second.${covers}`,
     x: 'time',
     xs: timesOf(rows),
     unit: '1/s',

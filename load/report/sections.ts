@@ -9,8 +9,8 @@ import {
   formatBytes,
   formatCores,
   formatCount,
+  formatDuration,
   formatRate,
-  formatSeconds,
   formatShare,
   formatUs,
   NOTHING,
@@ -32,7 +32,7 @@ export function masthead(result: RunResult): Html {
 ${load.rate === 0 ? undefined : html`<li>${formatRate(load.rate)} publications/s of ${formatCount(load.size)} bytes by ${PUBLISHERS[load.publish] ?? load.publish}</li>`}
 <li>${TRANSPORTS[load.transport] ?? load.transport}</li>
 <li>${target.name}${target.version === undefined ? '' : ` ${target.version}`}</li>
-<li><time datetime="${result.startedAt}">${started}</time>, ${formatSeconds(result.tookS)}</li>
+<li><time datetime="${result.startedAt}">${started}</time>, ${formatDuration(result.tookS)}</li>
 </ul>
 </header>`
 }
@@ -208,7 +208,7 @@ export function setting(result: RunResult): Html {
     ['system', `${machine.system}, Node ${machine.node.replace(/^v/, '')}`],
     ['target', [target.name, target.version, target.url].filter(part => part !== undefined).join(', ')],
     ['revision', target.revision ?? NOTHING],
-    ['measured', `${formatSeconds(load.durationS)} a phase`],
+    ['measured', `${formatDuration(load.durationS)} a phase`],
     ['publishers', formatCount(load.publishers)],
     ['receiver threads', formatCount(load.receivers)],
     ['sources', load.sources.length === 0 ? 'chosen by the system' : load.sources.join(', ')],

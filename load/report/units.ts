@@ -51,6 +51,14 @@ export function formatSeconds(seconds: number): string {
   return `${significant(seconds)} s`
 }
 
+/** `28.4 s`, `5 min 10 s`, `24 h 0 min`. */
+export function formatDuration(seconds: number): string {
+  if (!(seconds >= 120)) return formatSeconds(seconds)
+  const whole = Math.round(seconds)
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)]
+  return hours > 0 ? `${hours} h ${minutes} min` : `${minutes} min ${whole % 60} s`
+}
+
 /** With its sign: `+4.2 %`; from the tenfold on as a factor: `× 12.5`. */
 export function formatChange(share: number): string {
   if (!Number.isFinite(share)) return NOTHING

@@ -133,7 +133,7 @@ function optionsOf(plot, isLog, place, update, hidden) {
     ],
     axes: [
       isTime
-        ? { ...axis, size: 34, values: (_, splits) => splits.map(at => `${tick(at)} s`) }
+        ? { ...axis, size: 34, ...timeTicks(plot.xs.at(-1) ?? 0) }
         : {
             ...axis,
             size: 34,
@@ -312,6 +312,19 @@ function stepsOf(min, max) {
 function logSplits(min, max) {
   const steps = stepsOf(min, max)
   return steps.length <= 8 ? steps : steps.filter(step => /^1(?:0*$|e)|^0\.0*1$/.test(String(step)))
+}
+
+/**
+ * Round seconds, minutes or hours, whatever is read best in a run of that length.
+ * @param {number} lastS
+ */
+function timeTicks(lastS) {
+  const [unitS, name] = lastS < 600 ? [1, 's'] : lastS < 4 * 3600 ? [60, 'min'] : [3600, 'h']
+  return {
+    incrs: [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 100, 200, 500].map(step => step * unitS),
+    values: (/** @type {Chart} */ _, /** @type {number[]} */ splits) =>
+      splits.map(at => `${tick(at / unitS)} ${name}`),
+  }
 }
 
 /** @returns {number[]} */
