@@ -51,7 +51,8 @@ export function checkFits(
   }
 }
 
-function portRange(): { from: number; to: number } {
+/** Of the ports that the system deals out to who asks for none in particular. */
+export function portRange(): { from: number; to: number } {
   try {
     const [from, to] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'latin1')
       .split(/\s+/)

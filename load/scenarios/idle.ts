@@ -1,11 +1,8 @@
 // Connections that are subscribed and silent: what each costs in memory, and all of them in processor time.
 
-import type { Interval } from '../model.ts'
-import type { Scenario, Stage } from '../scenario.ts'
+import type { Scenario } from '../scenario.ts'
+import { SETTLED_S, settled } from './figures.ts'
 import { oneChannelEach, SMOKE, USUAL } from './plan.ts'
-
-/** Of the end of a phase, when V8 has given back what starting and connecting left. */
-const SETTLED_S = 5
 
 export const idle: Scenario = {
   name: 'idle',
@@ -19,12 +16,12 @@ export const idle: Scenario = {
   async run(stage) {
     const { subscribers, durationS } = stage.load
     await stage.quiet('empty', durationS)
-    const empty = settled(stage)
+    const empty = settled(stage.series())
     const { tookMs, failed } = await stage.connect(oneChannelEach(stage.load))
     const connected = subscribers - failed
     await stage.quiet('settle', durationS)
     const window = await stage.measure('idle', durationS, { main: true })
-    const full = settled(stage)
+    const full = settled(stage.series())
     stage.find({
       key: 'connects_per_second',
       label: 'Connected and subscribed',
@@ -53,17 +50,4 @@ export const idle: Scenario = {
       })
     }
   },
-}
-
-/** Means of the last seconds of the phase that has just ended. */
-function settled({ series }: Stage): Readonly<{ bytes: number | undefined; cores: number | undefined }> {
-  const all = series()
-  const last = all.at(-1)
-  const rows = all.filter(row => row.phase === last?.phase && row.atS > last.atS - SETTLED_S)
-  return { bytes: mean(rows.map(row => row.serverBytes)), cores: mean(rows.map(row => row.serverCores)) }
-}
-
-function mean(values: readonly Interval['serverBytes'][]): number | undefined {
-  const known = values.filter(value => value !== undefined)
-  return known.length === 0 ? undefined : known.reduce((sum, value) => sum + value, 0) / known.length
 }

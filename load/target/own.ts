@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Load } from '../model.ts'
 import type { Scenario } from '../scenario.ts'
-import { knowsOption, OWN_ROOT, startRelay } from './relay.ts'
+import { lastingPorts } from './ports.ts'
+import { knowsOption, OWN_ROOT, type RelayOptions, startRelay } from './relay.ts'
 import type { RunningTarget } from './target.ts'
 
 /** Namespace of the channels of a run. */
@@ -29,8 +30,13 @@ export async function startOwnRelay(
     sections: relaySections(scenario, load, shards),
     apiKey: randomBytes(16).toString('hex'),
   }
-  const restarts = scenario.ownRelayOnly === true
-  if (!restarts || !(await knowsOption(root, 'history_path'))) return startRelay(options)
+  if (!scenario.ownRelayOnly) return startRelay(options)
+  const [http, tcp, internal] = await lastingPorts(3)
+  return startToBeRestarted({ ...options, ports: { http: http!, tcp: tcp!, internal: internal! } })
+}
+
+async function startToBeRestarted(options: RelayOptions): Promise<RunningTarget> {
+  if (!(await knowsOption(options.root, 'history_path'))) return startRelay(options)
   const historyFolder = await mkdtemp(join(tmpdir(), 'fanwire-load-histories-'))
   const remove = () => rm(historyFolder, { recursive: true, force: true })
   try {

@@ -17,9 +17,11 @@ import { cpuUsOf, residentBytesOf } from './usage.ts'
 export type RelayOptions = Readonly<{
   /** Checkout whose relay it is; ends in `/`. */
   root: URL
-  /** Sections of its configuration; ports are free ones. */
+  /** Sections of its configuration, without ports. */
   sections: Readonly<Record<string, unknown>>
   apiKey: string
+  /** Absent: free ones, that another program may get while it is down. */
+  ports?: Ports
   /** Where its histories outlast a restart; absent: they don't. */
   historyFolder?: string
 }>
@@ -36,7 +38,7 @@ const TERMINATE_TIMEOUT_MS = 45_000
 const SAID_LINES_MAX = 12
 const WARNING_LEVEL = 40
 
-type Ports = Readonly<{ http: number; tcp: number; internal: number }>
+export type Ports = Readonly<{ http: number; tcp: number; internal: number }>
 const ANY_PORTS: Ports = { http: 0, tcp: 0, internal: 0 }
 
 /** One run of the relay's process. */
@@ -50,7 +52,7 @@ type Run = Readonly<{
 }>
 
 export async function startRelay(options: RelayOptions): Promise<RunningTarget> {
-  let run = await startOnce(options, ANY_PORTS)
+  let run = await startOnce(options, options.ports ?? ANY_PORTS)
   const { ports } = run
   let expectsEnd = false
   const failed = Promise.withResolvers<never>()
