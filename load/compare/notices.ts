@@ -53,7 +53,7 @@ function tooFew(name: string, runs: Runs, runsMin: number): string | undefined {
 function invalid(name: string, runs: Runs): string | undefined {
   const count = runs.filter(({ verdict }) => !verdict.latencyValid).length
   if (count === 0) return undefined
-  return `Of ${count} of ${runs.length} runs of ${name} the latencies are left out: the generator was the limit.`
+  return `The latencies of ${count} of the ${runs.length} runs of ${name} are left out: the generator was the limit.`
 }
 
 function faulty(name: string, runs: Runs): string | undefined {

@@ -143,7 +143,7 @@ describe('comparing', () => {
     expect(comparison.figures.find(({ key }) => key === 'memory')!.b!.runs).toBe(8)
     expect(comparison.figures.find(({ key }) => key === 'finding.spread')!.b!.runs).toBe(5)
     expect(comparison.notices).toEqual([
-      'Of 3 of 8 runs of B the latencies are left out: the generator was the limit.',
+      'The latencies of 3 of the 8 runs of B are left out: the generator was the limit.',
     ])
     const none = compareResults(runs(5), invalid)
     expect(wordOf(none, 'latency.all.p99')).toBe('not comparable')
