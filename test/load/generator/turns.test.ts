@@ -20,7 +20,7 @@ test('so many tasks as allowed are under way, and the others follow in the order
   tasks[0]!.reject(new Error('no'))
   await expect(results[0]).rejects.toThrow('no')
   expect(begun).toEqual([0, 1, 2, 3, 4])
-  tasks.forEach(({ resolve }, index) => resolve(index))
+  for (const [index, { resolve }] of tasks.entries()) resolve(index)
   expect(await Promise.all(results.slice(1))).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9])
   expect(begun).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
   // All turns have come back.
