@@ -56,6 +56,6 @@ export function lineOf(interval: Interval): string {
     `${formatRate(publishesPerSecond)} pub/s`,
     `${formatCount(deliveriesPerSecond)} del/s`,
     ...(silent ? [] : [`p50 ${formatUs(p50Us)}  p99 ${formatUs(p99Us)}`]),
-    ...(serverCores === undefined ? [] : [`relay ${formatCores(serverCores)} cores`]),
+    ...(serverCores === undefined ? [] : [`server ${formatCores(serverCores)} cores`]),
   ].join('  ')
 }

@@ -49,7 +49,7 @@ test('elsewhere there is a line every five seconds, and at the beginning of a ph
   progress.end()
   expect(file.written.map(line => Number(line.trim().split(' ')[0]))).toEqual([1, 6, 11, 13])
   expect(file.written[0]).toBe(
-    '   1 s  load      1,000 connections  200 pub/s  50,000 del/s  p50 1.50 ms  p99 9.00 ms  relay 0.40 cores\n',
+    '   1 s  load      1,000 connections  200 pub/s  50,000 del/s  p50 1.50 ms  p99 9.00 ms  server 0.40 cores\n',
   )
 })
 
