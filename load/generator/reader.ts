@@ -21,8 +21,8 @@ const NEWLINE = 0x0a
 const TILDE = 0x7e
 const LETTER_F = 0x66
 const LETTER_W = 0x77
-/** By how much the publications of a run may differ from each other behind their marks: the digits of their offsets. */
-const LENGTHS_DIFFER_BYTES = 32
+/** More than publications of a run differ from each other behind their marks, by offsets and their digits. */
+const LENGTHS_DIFFER_BYTES = 48
 /** So far a loop is faster than a call into the engine. */
 const NEAR_BYTES = 256
 
@@ -81,7 +81,8 @@ export class Reader {
     const isEnd = lineEnd === end || (lineEnd < end && bytes[lineEnd] === NEWLINE)
     if (!isEnd) return endOfLine(bytes, markAt, end)
     // It may be the end of another line, behind a publication that is by so much shorter.
-    for (let at = lineEnd - 1; at > lineEnd - LENGTHS_DIFFER_BYTES; at--) if (bytes[at] === NEWLINE) return at
+    const nearFrom = Math.max(markAt, lineEnd - LENGTHS_DIFFER_BYTES)
+    for (let at = nearFrom; at < lineEnd; at++) if (bytes[at] === NEWLINE) return at
     return lineEnd
   }
 
