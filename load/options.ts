@@ -92,7 +92,7 @@ export function parseOptions(
       quiet: values.has('quiet'),
     },
     repeat: count(values, 'repeat', 1, REPEAT_MAX) ?? (values.has('against') ? AGAINST_REPEAT : 1),
-    knee: kneeOf(values),
+    knee: kneeOf(values, scenario),
     against: values.get('against'),
     command: commandOf(argv),
   }
@@ -222,13 +222,17 @@ function checkTogether(load: Load, target: TargetOptions, scenario: Scenario): v
   }
 }
 
-function kneeOf(values: Values): KneeOptions | undefined {
+function kneeOf(values: Values, scenario: Scenario): KneeOptions | undefined {
   if (!values.has('find-knee')) {
     for (const flag of ['knee-by', 'knee-p99']) {
       if (values.has(flag)) throw new OptionError(`--${flag} has no effect without --find-knee`)
     }
     return undefined
   }
+  if (!scenario.hasKnee) {
+    throw new OptionError(`--find-knee raises a steady load, which the scenario ${scenario.name} has not`)
+  }
+  if (values.has('repeat')) throw new OptionError('--find-knee and --repeat do not go together')
   return {
     by: choice(values, 'knee-by', ['rate', 'subscribers']) ?? 'rate',
     p99Ms: count(values, 'knee-p99', 1, 600_000, 'ms') ?? KNEE_P99_MS,

@@ -4,8 +4,9 @@ import { againstCommand } from './against.ts'
 import { compareCommand } from './compare.ts'
 import { LoadError, OptionError, reasonOf } from './errors.ts'
 import { helpText } from './help.ts'
+import { kneeCommand } from './knee.ts'
 import { INTERRUPTED_CODE, loadCommand } from './load-command.ts'
-import { parseOptions } from './options.ts'
+import { type Options, parseOptions } from './options.ts'
 import { scenarios } from './scenarios/list.ts'
 
 // Node's own exit code for an error that nobody caught is 1, which here means lost messages.
@@ -24,13 +25,18 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     if (argv[0] === 'compare') return await compareCommand(argv.slice(1), { out: text => out.write(text) })
     const options = parseOptions(argv, process.env, scenarios)
-    const command = options.against === undefined ? loadCommand : againstCommand
+    const command = commandFor(options)
     return await command(options, { out, err: process.stderr, signal: signalled(), env: process.env })
   } catch (error) {
     const isKnown = error instanceof OptionError || error instanceof LoadError
     process.stderr.write(`load: ${isKnown || !(error instanceof Error) ? reasonOf(error) : error.stack}\n`)
     return isKnown ? error.exitCode : new LoadError().exitCode
   }
+}
+
+function commandFor({ against, knee }: Options) {
+  if (against !== undefined) return againstCommand
+  return knee === undefined ? loadCommand : kneeCommand
 }
 
 /** The first ^C ends the run with what there is; the second ends the program, and with it all that it started. */

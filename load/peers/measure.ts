@@ -2,6 +2,7 @@
 // Invariant: each measurement has a server of its own, so that none inherits what another left behind.
 
 import { LoadError } from '../errors.ts'
+import { findHighest, type Probed } from '../knee/search.ts'
 import { isClean } from '../ledger/verdict.ts'
 import { checkFits } from '../machine.ts'
 import type { Load, RunResult } from '../model.ts'
@@ -13,7 +14,6 @@ import { idle } from '../scenarios/idle.ts'
 import type { PeersOptions } from './options.ts'
 import type { Peer } from './peer.ts'
 import { figureOf, type Idle, type Knee, type Measurement, type Shape } from './result.ts'
-import { findHighest, type Probed } from './search.ts'
 
 /** Deliveries that came while they were due; the rest is where a window begins and ends. */
 const KEPT_UP = 0.97
@@ -93,20 +93,14 @@ export async function loadPeer(
   wanted: Partial<Load>,
   { options, signal }: Context,
 ): Promise<RunResult | LoadError> {
-  const { size, receivers, command } = options
-  const load: Load = {
-    ...scenario.defaults,
-    channels: 1,
-    size,
-    publish: 'client',
-    publishers: 1,
-    ...(receivers === undefined ? {} : { receivers }),
-    ...wanted,
-  }
-  checkFits(load, true)
+  const load = loadOf(scenario, wanted, options)
   const target = await peer.start()
   try {
-    return await runOn(target, { scenario, load, prefix: '', command }, { watch: () => {}, signal })
+    return await runOn(
+      target,
+      { scenario, load, prefix: '', command: options.command },
+      { watch: () => {}, signal },
+    )
   } catch (error) {
     if (error instanceof LoadError) return error
     throw error
@@ -114,6 +108,26 @@ export async function loadPeer(
     await target.stop()
     // Whoever asked for the end gets no figures of a run that was cut short.
     signal.throwIfAborted()
+  }
+}
+
+/** Whether this machine bears all that is to be measured: better known now than in half an hour. @throws OptionError */
+export function checkAllFit(options: PeersOptions): void {
+  for (const { subscribers, rate } of options.shapes)
+    checkFits(loadOf(fanout, { subscribers, rate }, options), true)
+  if (!options.parts.includes('memory')) return
+  checkFits(loadOf(idle, { subscribers: options.idleConnections, rate: 0 }, options), true)
+}
+
+function loadOf({ defaults }: Scenario, wanted: Partial<Load>, { size, receivers }: PeersOptions): Load {
+  return {
+    ...defaults,
+    channels: 1,
+    size,
+    publish: 'client',
+    publishers: 1,
+    ...(receivers === undefined ? {} : { receivers }),
+    ...wanted,
   }
 }
 

@@ -1,12 +1,10 @@
 // What a comparison of peers gives: the JSON of load/results/…-peers.json, and figures over its rounds. Pure.
 // Invariant: each measurement is kept as it was; a median is made only of those that count.
 
+import type { State } from '../knee/search.ts'
 import type { Machine } from '../model.ts'
 
 export const PEERS_SCHEMA = 1
-
-/** `full`: the server lost something, ended, or fell behind; `generator`: who made the load was the limit. */
-export type State = 'clean' | 'full' | 'generator'
 
 export type Measurement = Readonly<{
   state: State

@@ -11,6 +11,7 @@ export const direct: Scenario = {
   smoke: { ...SMOKE, publishers: 4 },
   recoverable: false,
   promises: 'complete',
+  hasKnee: true,
   ignores: ['channels'],
   async run(stage) {
     const { subscribers, transport } = stage.load

@@ -10,5 +10,6 @@ export const fanout: Scenario = {
   smoke: SMOKE,
   recoverable: false,
   promises: 'complete',
+  hasKnee: true,
   run: stage => loadOnce(stage, oneChannelEach(stage.load)),
 }

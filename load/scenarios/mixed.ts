@@ -10,6 +10,7 @@ export const mixed: Scenario = {
   smoke: SMOKE,
   recoverable: false,
   promises: 'complete',
+  hasKnee: true,
   ignores: ['transport'],
   run: stage => loadOnce(stage, oneChannelEach(stage.load)),
 }

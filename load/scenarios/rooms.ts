@@ -16,6 +16,7 @@ export const rooms: Scenario = {
   smoke: { ...SMOKE, subscribers: 60, channels: 8 },
   recoverable: false,
   promises: 'complete',
+  hasKnee: true,
   async run(stage) {
     const subscribers = planRooms(stage)
     const memberships = subscribers.reduce((count, { channels }) => count + channels.length, 0)

@@ -1,0 +1,105 @@
+// `npm run load -- --find-knee`: raises the load until a run is not clean, and tells the highest clean point. Main thread.
+// Invariant: each step is a run of its own on a relay of its own; the result is that of the run which confirmed the point.
+
+import { LoadError, OptionError } from './errors.ts'
+import { type Found, findHighest, type Probed } from './knee/search.ts'
+import { findingsOf, judgeStep, lineOfKnee, lineOfStep, type Step } from './knee/steps.ts'
+import { type CommandIo, INTERRUPTED_CODE } from './load-command.ts'
+import type { Load, RunResult } from './model.ts'
+import type { KneeOptions, Options } from './options.ts'
+import { writeResult } from './report/files.ts'
+import { createProgress, type Progress } from './report/progress.ts'
+import { renderTable } from './report/table.ts'
+import { runLoad } from './run-load.ts'
+
+/** Seconds that are measured in a step; the run that confirms has all of the load's duration. */
+const STEP_S = 3
+const PRECISION = 1.1
+const STEP_FACTOR = 2
+/** The search goes down from where it begins to that part, and up to what nobody needs to try. */
+const LOWEST_PART = 1 / 16
+const HIGHEST = { rate: 5_000_000, subscribers: 1_000_000 } as const
+
+/**
+ * @param options with `knee`
+ * @returns the exit code: that of the run at the knee, or of the last one where nothing was clean
+ * @throws LoadError, OptionError
+ */
+export async function kneeCommand(options: Options, io: CommandIo): Promise<number> {
+  const { json, folder, report, quiet } = options.out
+  const knee = options.knee!
+  const progress = createProgress(io.err)
+  const steps: Step[] = []
+  const found = await search(options, io.signal, steps, quiet ? undefined : progress).finally(progress.end)
+  if (found === undefined) {
+    io.err.write('interrupted: the knee was not found\n')
+    return INTERRUPTED_CODE
+  }
+  const result = resultOf(steps, found, knee)
+  const files = await writeResult(folder, result, result, report, '-knee')
+  const screen = json ? io.err : io.out
+  if (json) io.out.write(`${JSON.stringify(result)}\n`)
+  screen.write(
+    `\n${renderTable(result, { color: screen.isTTY === true && (io.env.NO_COLOR ?? '') === '' })}\n`,
+  )
+  screen.write(`${lineOfKnee(found, knee)}\n${files.map(file => `Written: ${file}\n`).join('')}`)
+  return result.verdict.exitCode
+}
+
+/** Adds to `steps`; undefined: it was interrupted. */
+async function search(
+  options: Options,
+  signal: AbortSignal,
+  steps: Step[],
+  progress: Progress | undefined,
+): Promise<Found | undefined> {
+  const { by, p99Ms } = options.knee!
+  const probe = async (value: number, confirms: boolean): Promise<Probed> => {
+    const outcome = await runStep(options, loadOf(options.load, by, value, confirms), signal, progress)
+    signal.throwIfAborted()
+    const probed = 'state' in outcome ? outcome : judgeStep(outcome, p99Ms)
+    const step: Step = { value, confirms, ...probed, ...('state' in outcome ? {} : { result: outcome }) }
+    steps.push(step)
+    progress?.say(lineOfStep(step, by))
+    return probed
+  }
+  const from = options.load[by]
+  const min = Math.max(1, Math.round(from * LOWEST_PART))
+  const range = { from, step: STEP_FACTOR, min, max: HIGHEST[by], precision: PRECISION, confirm: true }
+  try {
+    return await findHighest(probe, range)
+  } catch (error) {
+    if (signal.aborted) return undefined
+    throw error
+  }
+}
+
+function loadOf(load: Load, by: KneeOptions['by'], value: number, confirms: boolean): Load {
+  return { ...load, [by]: value, durationS: confirms ? load.durationS : Math.min(STEP_S, load.durationS) }
+}
+
+/** What can't be run any more is an answer, too, once a first step could be. */
+async function runStep(
+  options: Options,
+  load: Load,
+  signal: AbortSignal,
+  progress: Progress | undefined,
+): Promise<RunResult | Probed> {
+  try {
+    return await runLoad({ ...options, load }, { watch: progress?.show ?? (() => {}), signal })
+  } catch (error) {
+    if (load[options.knee!.by] <= options.load[options.knee!.by]) throw error
+    // Files or ports of this machine.
+    if (error instanceof OptionError) return { state: 'generator', why: error.message }
+    if (error instanceof LoadError) return { state: 'full', why: error.message.split('\n', 1)[0]! }
+    throw error
+  }
+}
+
+function resultOf(steps: readonly Step[], found: Found, knee: KneeOptions): RunResult {
+  const confirmed = steps.findLast(
+    ({ confirms, state, value }) => confirms && state === 'clean' && value === found.highest,
+  )
+  const result = (confirmed ?? steps.findLast(step => step.result !== undefined))!.result!
+  return { ...result, findings: [...result.findings, ...findingsOf(steps, found, result, knee)] }
+}
