@@ -24,10 +24,10 @@ export function renderComparison(comparison: Comparison): string {
       'B to A'.padStart(CHANGE_WIDTH),
       '',
     ].join(' '),
-    ...figures.flatMap(linesOf),
+    ...figures.flatMap(figure => linesOf(figure, a.runs, b.runs)),
     '',
     ...wrapped(
-      'Each: median ± median absolute deviation, below it the lowest – the highest run. “better” and “worse”: the ' +
+      'Each: median ± median absolute deviation, below it the lowest – the highest run (of those that have the figure). “better” and “worse”: the ' +
         'ranks of the runs differ so much that chance alone does it in less than 1 of 100 cases (exact ' +
         'Mann–Whitney test, two-sided, p < 0.01; with 5 runs a side each run of one must be beyond all of the ' +
         'other). It needs 5 runs a side.',
@@ -43,12 +43,20 @@ function sideLine(letter: string, { name, runs, target }: Side): string {
   return `${letter}  ${name}: ${runs} ${runs === 1 ? 'run' : 'runs'} of ${target}`
 }
 
-function linesOf({ label, unit, a, b, change, p, word }: Compared): string[] {
+function linesOf({ label, unit, a, b, change, p, word }: Compared, runsA: number, runsB: number): string[] {
   const format = (value: number) => formatValue(value, unit)
-  const middle = (spread: Spread | undefined) =>
-    spread === undefined ? NOTHING : pair(format(spread.median), '±', format(spread.deviation))
-  const ends = (spread: Spread | undefined) =>
-    spread === undefined ? '' : pair(format(spread.min), '–', format(spread.max))
+  const middle = (spread: Spread | undefined) => {
+    if (spread === undefined) return NOTHING
+    return spread.runs === 1
+      ? format(spread.median)
+      : pair(format(spread.median), '±', format(spread.deviation))
+  }
+  const ends = (spread: Spread | undefined, runs: number) => {
+    if (spread === undefined) return ''
+    if (spread.runs === 1) return runs === 1 ? '' : 'only 1 run'
+    const range = pair(format(spread.min), '–', format(spread.max))
+    return spread.runs === runs ? range : `${range} of ${spread.runs}`
+  }
   const columns = (first: string, ofA: string, ofB: string, ofChange: string, last: string) =>
     [
       first.padEnd(LABEL_WIDTH),
@@ -61,7 +69,7 @@ function linesOf({ label, unit, a, b, change, p, word }: Compared): string[] {
   const chance = p === undefined ? '' : `p = ${p < 0.001 ? p.toExponential(0) : p.toFixed(3)}`
   return [
     columns(first, middle(a), middle(b), change === undefined ? NOTHING : formatChange(change), word),
-    columns(second, ends(a), ends(b), '', chance),
+    columns(second, ends(a, runsA), ends(b, runsB), '', chance),
     ...rest,
   ]
 }

@@ -145,6 +145,7 @@ describe('comparing', () => {
     expect(comparison.notices).toEqual([
       'The latencies of 3 of the 8 runs of B are left out: the generator was the limit.',
     ])
+    expect(renderComparison(comparison)).toMatch(/ms of 5 /)
     const none = compareResults(runs(5), invalid)
     expect(wordOf(none, 'latency.all.p99')).toBe('not comparable')
   })
