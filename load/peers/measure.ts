@@ -1,7 +1,7 @@
 // One measurement of a peer: its server is started, loaded, and stopped. Main thread.
 // Invariant: each measurement has a server of its own, so that none inherits what another left behind.
 
-import { LoadError } from '../errors.ts'
+import { LoadError, OptionError, reasonOf } from '../errors.ts'
 import { findHighest, type Probed } from '../knee/search.ts'
 import { isClean } from '../ledger/verdict.ts'
 import { checkFits } from '../machine.ts'
@@ -116,7 +116,11 @@ export function checkAllFit(options: PeersOptions): void {
   for (const { subscribers, rate } of options.shapes)
     checkFits(loadOf(fanout, { subscribers, rate }, options), true)
   if (!options.parts.includes('memory')) return
-  checkFits(loadOf(idle, { subscribers: options.idleConnections, rate: 0 }, options), true)
+  try {
+    checkFits(loadOf(idle, { subscribers: options.idleConnections, rate: 0 }, options), true)
+  } catch (error) {
+    throw new OptionError(`${reasonOf(error)}; here it is --connections that says how many`)
+  }
 }
 
 function loadOf({ defaults }: Scenario, wanted: Partial<Load>, { size, receivers }: PeersOptions): Load {

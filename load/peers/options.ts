@@ -74,7 +74,8 @@ const FLAGS = {
 export function peersHelp(all: readonly Peer[]): string {
   return `The same fan-out, receivers and publisher against fanwire and other servers.
 
-  npm run load:peers                    all of them: ${SHAPES.map(({ title }) => title).join('; ')}
+  npm run load:peers                    all of them, about an hour:
+                                        ${SHAPES.map(({ title }) => title).join(',\n                                        ')}
   npm run load:peers -- --smoke         so small that it ends soon; the figures mean nothing
 
   --only NAMES      of ${all.map(({ name }) => name).join(', ')};
@@ -83,7 +84,7 @@ export function peersHelp(all: readonly Peer[]): string {
   --rounds N        in which the servers take turns; default 3
   --seconds N       of each measured phase; default 5
   --knee-p99 MS     clean is a rate at which p99 to the last recipient is not above this; default 100
-  --connections N   idle ones, for memory; default 5000
+  --connections N   idle ones, for memory; default 10000
   --receivers N     worker threads that receive
   --out DIR         where the result is written; default load/results
   --markdown        prints the tables for a README
@@ -121,8 +122,9 @@ const DEFAULTS = {
   kneeSubscribers: 100,
   kneeRateMin: 100,
   kneeRateMax: 100_000,
-  idleConnections: 5000,
-  idleSeconds: 10,
+  idleConnections: 10_000,
+  // V8 gives back what starting and connecting left only after some time.
+  idleSeconds: 25,
 } as const
 
 function shapeOf(name: string, subscribers: number, rate: number): Shape {

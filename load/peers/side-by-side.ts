@@ -5,7 +5,7 @@
 import { LoadError, reasonOf } from '../errors.ts'
 import { describeMachine } from '../machine.ts'
 import { formatBytes, formatCount, formatUs } from '../report/units.ts'
-import { type Context, measureCost, measureIdle, measureKnee } from './measure.ts'
+import { type Context, checkAllFit, measureCost, measureIdle, measureKnee } from './measure.ts'
 import type { PeersOptions } from './options.ts'
 import type { Peer } from './peer.ts'
 import {
@@ -40,6 +40,7 @@ export async function compareSideBySide(
   options: PeersOptions,
   { say, signal }: PeersIo,
 ): Promise<PeersResult> {
+  checkAllFit(options)
   const startedAt = new Date()
   const { sheets, missing } = await openSheets(options)
   for (const { title, install } of missing)
