@@ -43,6 +43,13 @@ export class HistoryMemory {
     this.#byUse.delete(channel.name)
   }
 
+  /** After histories of several files were taken over one behind the other: in the order of their use again. */
+  sortByUse(): void {
+    const byUse = [...this.#byUse.values()].sort((a, b) => newestMsOf(a) - newestMsOf(b))
+    this.#byUse.clear()
+    for (const channel of byUse) this.#byUse.set(channel.name, channel)
+  }
+
   #evict(): void {
     for (const { name, window } of this.#byUse.values()) {
       while (this.#bytes > this.#bytesMax) {
@@ -60,4 +67,8 @@ export class HistoryMemory {
     this.#row[slots.historyBytes] = this.#bytes
     this.#row[slots.historyPublications]! += publications
   }
+}
+
+function newestMsOf({ window }: Historied): number {
+  return window?.newestMs ?? Number.NEGATIVE_INFINITY
 }

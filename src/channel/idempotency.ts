@@ -2,6 +2,7 @@
 // Runs at the home. Invariant: bounded in number and age; the oldest are forgotten first.
 
 import { IDEMPOTENCY_ENTRIES_MAX, IDEMPOTENCY_WINDOW_MS } from '../config/limits.ts'
+import type { KeptKey } from '../history/kept.ts'
 
 export type Published = Readonly<{ epoch: string; offset: number }>
 
@@ -14,9 +15,26 @@ export class IdempotencyCache {
   }
 
   remember(channel: string, key: string, result: Published, nowMs: number): void {
-    const name = keyOf(channel, key)
+    this.#set(keyOf(channel, key), result, nowMs + IDEMPOTENCY_WINDOW_MS)
+  }
+
+  /** As another home held it. Those that end sooner have to come first; times are monotonic. */
+  takeOver({ channel, key, epoch, offset, untilMs }: KeptKey, nowMs: number): void {
+    // A wall clock that was set back must not make it last.
+    this.#set(keyOf(channel, key), { epoch, offset }, Math.min(untilMs, nowMs + IDEMPOTENCY_WINDOW_MS))
+  }
+
+  *held(nowMs: number): Iterable<KeptKey> {
+    for (const [name, { result, untilMs }] of this.#results) {
+      if (untilMs <= nowMs) continue
+      const [channel, key] = partsOf(name)
+      yield { channel, key, ...result, untilMs }
+    }
+  }
+
+  #set(name: string, result: Published, untilMs: number): void {
     this.#results.delete(name)
-    this.#results.set(name, { result, untilMs: nowMs + IDEMPOTENCY_WINDOW_MS })
+    this.#results.set(name, { result, untilMs })
     if (this.#results.size > IDEMPOTENCY_ENTRIES_MAX) this.#dropOldest()
   }
 
@@ -38,4 +56,9 @@ export class IdempotencyCache {
 /** A channel's name has no line break, so the two can't run into each other. */
 function keyOf(channel: string, key: string): string {
   return `${channel}\n${key}`
+}
+
+function partsOf(name: string): [channel: string, key: string] {
+  const end = name.indexOf('\n')
+  return [name.slice(0, end), name.slice(end + 1)]
 }

@@ -59,3 +59,6 @@ export const NAMESPACES_MAX = 1_024
 /** The expression of channel_regex and the origins are written by hand too. */
 export const CHANNEL_REGEX_LENGTH_MAX = 256
 export const ALLOWED_ORIGINS_MAX = 256
+
+/** The folder of histories holds a socket as its lock, and the path of a socket has 107 bytes at most. */
+export const HISTORY_PATH_BYTES_MAX = 90

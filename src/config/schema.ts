@@ -3,7 +3,7 @@
 
 import { isIP } from 'node:net'
 import type { z } from 'zod'
-import { SHARDS_MAX } from './limits.ts'
+import { HISTORY_PATH_BYTES_MAX, SHARDS_MAX } from './limits.ts'
 import { choice, duration, flag, integer, section, text } from './option.ts'
 import { channel } from './schema.channel.ts'
 import { client } from './schema.client.ts'
@@ -114,6 +114,13 @@ export const configSchema = section('', {
     drain_time: duration(
       { default: '5s', min: '0s', max: '1h' },
       'Time over which clients are told to reconnect; at most half of termination_timeout is used.',
+    ),
+    history_path: text(
+      {
+        accepts: path => Buffer.byteLength(path) <= HISTORY_PATH_BYTES_MAX,
+        allowed: `"" or the path of a directory, at most ${HISTORY_PATH_BYTES_MAX} bytes`,
+      },
+      'Directory in which histories outlast a stop in order, for the next start; "" = they end with the process.',
     ),
   }),
   log: section('The log.', {

@@ -5,10 +5,11 @@ import { assert } from '../base/assert.ts'
 
 export type WindowLimits = Readonly<{ size: number; ttlMs: number }>
 
-type Entry = Readonly<{ json: string; bytes: number; atMs: number }>
+/** A publication in a window: its text, what it counts for in memory, and when it came (monotonic). */
+export type Entry = Readonly<{ json: string; bytes: number; atMs: number }>
 
 /** What one publication costs beside its text: the entry and its place in the array, rounded up. */
-const ENTRY_OVERHEAD_BYTES = 96
+export const ENTRY_OVERHEAD_BYTES = 96
 /** Dead places at the front of the array are cut away in lots, not one by one. */
 const COMPACT_AT = 64
 
@@ -44,6 +45,16 @@ export class Window {
   /** The offset that the next publication gets. */
   get nextOffset(): number {
     return this.#topOffset + 1
+  }
+
+  /** When the newest publication came; −Infinity when the window is empty. */
+  get newestMs(): number {
+    return this.#entries.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY
+  }
+
+  /** All that is there, oldest first, in a list of its own. */
+  entries(): readonly Entry[] {
+    return this.#entries.slice(this.#head) as Entry[]
   }
 
   /** Appends the publication with `nextOffset`. Returns by how many bytes the window grew (negative: it shrank). */

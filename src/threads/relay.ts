@@ -23,6 +23,7 @@ import {
 import { createExporter } from '../metrics/exporter.ts'
 import { slotCount } from '../metrics/slots.ts'
 import { Acceptor } from './acceptor.ts'
+import { type HistoryFolder, openHistoryFolder } from './history-folder.ts'
 import { withFreePorts } from './ports.ts'
 import { type Acceptance, Supervisor } from './supervisor.ts'
 import { createTopology, type Topology } from './topology.ts'
@@ -42,6 +43,8 @@ export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
   checkTls(loaded.config.http_server.tls)
   checkTokenKeys(loaded.config.client)
   const config = await withFreePorts(loaded.config)
+  const { history_path: historyPath } = config.shutdown
+  const histories = historyPath === '' ? undefined : await openHistoryFolder(historyPath, log)
   const topology = createTopology({
     config,
     profile: loaded.profile,
@@ -58,9 +61,11 @@ export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
   const supervisor = new Supervisor({ topology, acceptance: acceptor ?? NO_ACCEPTOR, row, log })
   let draining = false
   const isReady = () => !draining && supervisor.allAccepting && supervisor.stuck(monotonicMs()).length === 0
-  const internal = await startAll(acceptor, supervisor, () =>
-    startInternal(topology, supervisor, row, isReady, log),
-  )
+  const internal = await startAll(acceptor, supervisor, {
+    startInternalPort: () => startInternal(topology, supervisor, row, isReady, log),
+    histories,
+    log,
+  })
   const ports = {
     http: acceptor?.port ?? http.port,
     tcp: config.tcp.enabled ? config.tcp.port : 0,
@@ -83,9 +88,12 @@ export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
     }, timeoutMs)
     acceptor?.stopAccepting()
     await supervisor.drain(Math.min(drainMs, timeoutMs / 2))
+    await supervisor.quiet()
+    if (histories !== undefined) await keep(histories, supervisor, log)
     await supervisor.close()
     acceptor?.close()
     await internal.close()
+    histories?.release()
     clearTimeout(tooLate)
     log.info({}, 'relay has stopped')
     finished.resolve(0)
@@ -97,18 +105,57 @@ export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
 async function startAll(
   acceptor: Acceptor | undefined,
   supervisor: Supervisor,
-  startInternalPort: () => Promise<InternalServer>,
+  {
+    startInternalPort,
+    histories,
+    log,
+  }: {
+    startInternalPort: () => Promise<InternalServer>
+    histories: HistoryFolder | undefined
+    log: Log
+  },
 ): Promise<InternalServer> {
   let internal: InternalServer | undefined
   try {
     internal = await startInternalPort()
-    await supervisor.start()
+    await supervisor.start(async () => {
+      if (histories !== undefined) await takeOver(histories, supervisor, log)
+    })
     return internal
   } catch (error) {
     await supervisor.close()
     acceptor?.close()
     await internal?.close()
+    histories?.release()
     throw error
+  }
+}
+
+/** Before any connection is accepted: what the last run kept goes to the shards, and is removed. */
+async function takeOver(histories: HistoryFolder, supervisor: Supervisor, log: Log): Promise<void> {
+  const { path, files } = histories
+  if (files.length > 0) {
+    const startedMs = monotonicMs()
+    const taken = await supervisor.takeOver(path, files)
+    const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
+    log.info({ ...taken, bytes, tookMs: monotonicMs() - startedMs }, 'histories taken over')
+  }
+  await histories.clear()
+}
+
+/** When all shards are quiet. That it fails must not hold up the end. */
+async function keep(histories: HistoryFolder, supervisor: Supervisor, log: Log): Promise<void> {
+  const startedMs = monotonicMs()
+  try {
+    const files = await supervisor.keep(histories.path)
+    histories.complete(files)
+    const sums = { channels: 0, publications: 0, keys: 0, bytes: 0 }
+    for (const file of files) {
+      for (const count of ['channels', 'publications', 'keys', 'bytes'] as const) sums[count] += file[count]
+    }
+    log.info({ ...sums, tookMs: monotonicMs() - startedMs }, 'histories kept')
+  } catch (error) {
+    log.error({ err: error }, 'the histories could not be kept: all channels start new')
   }
 }
 

@@ -18,9 +18,10 @@ import type { SessionPort } from '../session/port.ts'
 import { onHomeReplaced } from '../session/replaced-home.ts'
 import { rowOf } from '../shared/counters.ts'
 import { LoopMeter, SAMPLE_MS } from './loop-meter.ts'
+import { keepHistories, takeOverHistories } from './shard-histories.ts'
 import { ShardLinks } from './shard-links.ts'
 import { createShardRelay, type ShardRelay } from './shard-relay.ts'
-import type { PeerEnd, ShardStart, Topology } from './topology.ts'
+import type { KeptFile, PeerEnd, ShardStart, Topology } from './topology.ts'
 
 /** Deadlines of sessions are kept to this precision. */
 const WHEEL_TICK_MS = 100
@@ -31,9 +32,12 @@ const DRAIN_STEP_MS = 20
 const DRAIN_MS_PER_SESSION = 5
 /** After the last client was told, so long is waited for goodbyes that are under way. */
 const DRAIN_GRACE_MS = 1000
+/** What waits before full rings is moved on so often while all become quiet. */
+const QUIET_STEP_MS = 1
 
 export class ShardCore {
   readonly log: Log
+  readonly #shard: number
   readonly #topology: Topology
   readonly #row: Float64Array
   readonly #links: ShardLinks
@@ -46,13 +50,14 @@ export class ShardCore {
   readonly #errors = new Sampler()
   readonly #timers: NodeJS.Timeout[] = []
   #listening: Listening | undefined
-  #closed = false
+  #edgesClosed = false
   /** What the clients that are left are told at the end. */
   #goodbye: Disconnect = disconnects.shutdown
 
   constructor({ topology, shard }: ShardStart) {
     const { config, counters } = topology
     this.#topology = topology
+    this.#shard = shard
     this.log = createLog(config.log.level, `shard ${shard}`)
     this.#row = rowOf(counters, shard)
     resetGauges(this.#row)
@@ -134,7 +139,14 @@ export class ShardCore {
     }
     await this.#tcp?.listen(tcp.address, tcp.port)
     // Asked to end while it began to listen: what came up after that has to go down as well.
-    if (this.#closed) this.close()
+    if (this.#edgesClosed) this.#closeEdges()
+  }
+
+  /** What the last run kept of the channels at home here. Before the shard takes connections. */
+  takeOver(folder: string, files: readonly KeptFile[]): Promise<{ channels: number; publications: number }> {
+    const { home, homeOf } = this.#relay
+    const isHomeHere = (channel: string) => homeOf(channel) === this.#shard
+    return takeOverHistories({ folder, files, home, isHomeHere, log: this.log })
   }
 
   #every(ms: number, work: () => void): void {
@@ -233,10 +245,37 @@ export class ShardCore {
     this.#stopAccepting()
   }
 
-  /** Says goodbye to all and closes all that keeps the thread's loop alive. */
-  close(): void {
-    this.#closed = true
-    for (const timer of this.#timers) clearInterval(timer)
+  /**
+   * Says goodbye to who is left, and nothing comes in from outside any more. `done` runs when all that this shard had
+   * to say to others is in their rings.
+   */
+  quiet(done: () => void): void {
+    this.#closeEdges()
+    if (this.#links.mesh.pump()) return done()
+    const timer = setInterval(() => {
+      if (!this.#links.mesh.pump()) return
+      clearInterval(timer)
+      done()
+    }, QUIET_STEP_MS)
+    this.#timers.push(timer)
+  }
+
+  /** When all shards are quiet: what others sent is placed, too, and then all is written. */
+  async keep(folder: string): Promise<KeptFile | undefined> {
+    this.#links.drainAll()
+    try {
+      return await keepHistories(folder, this.#shard, this.#relay.home)
+    } catch (error) {
+      this.log.error(
+        { err: error, folder },
+        'the histories could not be kept: the channels at home here start new',
+      )
+      return undefined
+    }
+  }
+
+  #closeEdges(): void {
+    this.#edgesClosed = true
     for (const session of [...this.#relay.env.sessions.all]) {
       // One session in a broken state must not keep the others from their goodbye.
       guard(
@@ -247,6 +286,12 @@ export class ShardCore {
     this.#stopAccepting()
     this.#tcp?.close()
     this.#app.close()
+  }
+
+  /** Says goodbye to all and closes all that keeps the thread's loop alive. */
+  close(): void {
+    for (const timer of this.#timers) clearInterval(timer)
+    this.#closeEdges()
     this.#links.close()
   }
 }

@@ -82,6 +82,11 @@ export class ShardLinks {
     })
   }
 
+  /** Takes all that the others have sent; they send nothing new. */
+  drainAll(): void {
+    while (this.mesh.drain(this.#onFrame));
+  }
+
   #startPump(): void {
     this.#pump ??= setInterval(() => {
       if (!this.mesh.pump()) return

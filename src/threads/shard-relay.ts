@@ -26,6 +26,7 @@ export type ShardRelay = Readonly<{
   home: Home
   directory: Directory
   presence: CountTable
+  homeOf: (channel: string) => number
 }>
 
 export function createShardRelay(options: {
@@ -76,7 +77,7 @@ export function createShardRelay(options: {
     outboxLimits: { softBytes: config.client.queue_soft_size, hardBytes: config.client.queue_max_size },
     onError,
   }
-  return { env, home, directory, presence }
+  return { env, home, directory, presence, homeOf }
 }
 
 /** What homes, here and elsewhere, send to this shard's own connections. */

@@ -40,8 +40,18 @@ main.on('message', (message: ToShard) => {
       return
     case 'accept':
       return accept()
+    case 'takeOver':
+      return void core
+        .takeOver(message.folder, message.files)
+        .then(taken => tell({ kind: 'tookOver', ...taken }))
     case 'drain':
       return core.drain(message.overMs, () => tell({ kind: 'drained' }))
+    case 'quiet':
+      return core.quiet(() => tell({ kind: 'quiet' }))
+    case 'keep':
+      // What a doubtful state holds must not outlast it.
+      if (!quarantined) void core.keep(message.folder).then(file => tell({ kind: 'kept', file }))
+      return
     case 'close':
       core.close()
       main.close()

@@ -9,7 +9,14 @@ import type { Log } from '../base/log.ts'
 import { resetGauges, slots } from '../metrics/slots.ts'
 import { CountTable } from '../shared/count-table.ts'
 import { rowOf } from '../shared/counters.ts'
-import { connectPair, type FromShard, type PeerEnd, type Topology, type ToShard } from './topology.ts'
+import {
+  connectPair,
+  type FromShard,
+  type KeptFile,
+  type PeerEnd,
+  type Topology,
+  type ToShard,
+} from './topology.ts'
 
 type State =
   | { kind: 'starting' }
@@ -20,7 +27,18 @@ type State =
   | { kind: 'closing' }
   | { kind: 'ended' }
 
-type Place = { worker: Worker; state: State; drained: boolean; failures: number; startedMs: number }
+/** What a shard is asked to do at the start or the end, together with the others, and answers when it has. */
+type Step = Extract<ToShard, { kind: 'takeOver' | 'drain' | 'quiet' | 'keep' }>
+type StepDone = Extract<FromShard, { kind: 'tookOver' | 'drained' | 'quiet' | 'kept' }>
+
+type Place = {
+  worker: Worker
+  state: State
+  /** The answer to the last step. */
+  done: StepDone | undefined
+  failures: number
+  startedMs: number
+}
 
 export type Acceptance = {
   add(descriptor: unknown): void
@@ -52,6 +70,7 @@ export class Supervisor {
   readonly #places: Place[] = []
   /** The first start: the ways between shards are made when all of them are there. */
   #starting = true
+  readonly #allReady = Promise.withResolvers<void>()
   #stopping = false
 
   constructor(options: { topology: Topology; acceptance: Acceptance; row: Float64Array; log: Log }) {
@@ -93,9 +112,16 @@ export class Supervisor {
     return this.#places.map(({ state, failures }, shard) => ({ shard, state: state.kind, failures }))
   }
 
-  async start(): Promise<void> {
+  /** `prepare` runs when all shards are there and joined, before any of them takes connections. */
+  async start(prepare: () => Promise<void> = async () => {}): Promise<void> {
     const { shards } = this.#topology
-    await Promise.all(Array.from({ length: shards }, (_, shard) => this.#spawn(shard, 0)))
+    const accepting = Promise.all(Array.from({ length: shards }, (_, shard) => this.#spawn(shard, 0)))
+    // A shard that fails ends the wait for the others.
+    await Promise.race([accepting, this.#allReady.promise])
+    for (let each = 0; each < shards; each++) this.#connect(each, each)
+    await Promise.race([accepting, prepare()])
+    for (let each = 0; each < shards; each++) this.tell(each, { kind: 'accept' })
+    await accepting
     this.#starting = false
   }
 
@@ -109,7 +135,7 @@ export class Supervisor {
     const place: Place = {
       worker,
       state: { kind: 'starting' },
-      drained: false,
+      done: undefined,
       failures,
       startedMs: monotonicMs(),
     }
@@ -137,7 +163,7 @@ export class Supervisor {
   }
 
   #onAccepting(place: Place): void {
-    if (place.state.kind !== 'live') return
+    if (place.state.kind !== 'live' || this.#stopping) return
     place.state.accepting = true
     this.#acceptance.add(place.state.descriptor)
   }
@@ -151,8 +177,7 @@ export class Supervisor {
       this.#connect(shard)
       this.tell(shard, { kind: 'accept' })
     } else if (this.#allLive) {
-      for (let each = 0; each < this.#places.length; each++) this.#connect(each, each)
-      for (let each = 0; each < this.#places.length; each++) this.tell(each, { kind: 'accept' })
+      this.#allReady.resolve()
     }
   }
 
@@ -175,8 +200,11 @@ export class Supervisor {
         return this.#onReady(shard, place, message.descriptor)
       case 'quarantined':
         return this.#quarantine(shard, place, message.reason)
+      case 'tookOver':
       case 'drained':
-        place.drained = true
+      case 'quiet':
+      case 'kept':
+        place.done = message
         return
       default:
         unreachable(message)
@@ -215,7 +243,9 @@ export class Supervisor {
 
   /** The acceptor hands no more connections to it. */
   #noMore({ state }: Place): void {
-    if (state.kind === 'live' && state.accepting) this.#acceptance.remove(state.descriptor)
+    if (state.kind !== 'live' || !state.accepting) return
+    state.accepting = false
+    this.#acceptance.remove(state.descriptor)
   }
 
   #replace(shard: number, failures: number): void {
@@ -244,13 +274,51 @@ export class Supervisor {
     return this.#places[shard]?.state.kind === 'live'
   }
 
+  /** All live shards do a step; resolves with their answers when each has done it or is lost. */
+  async #step(step: Step): Promise<StepDone[]> {
+    const places = this.#places.filter(({ state }) => state.kind === 'live')
+    for (const place of places) {
+      place.done = undefined
+      place.worker.postMessage(step)
+    }
+    await until(() => places.every(({ state, done }) => done !== undefined || state.kind !== 'live'))
+    return places.flatMap(({ state, done }) => (done !== undefined && state.kind === 'live' ? [done] : []))
+  }
+
+  /** Before any shard takes connections: each takes over the channels at home there. Returns their sums. */
+  async takeOver(
+    folder: string,
+    files: readonly KeptFile[],
+  ): Promise<{ channels: number; publications: number }> {
+    const answers = await this.#step({ kind: 'takeOver', folder, files })
+    // The files stay for another try.
+    if (answers.length < this.#topology.shards)
+      throw new StartError('a shard was lost while it took over histories')
+    const sums = { channels: 0, publications: 0 }
+    for (const done of answers) {
+      if (done.kind !== 'tookOver') continue
+      sums.channels += done.channels
+      sums.publications += done.publications
+    }
+    return sums
+  }
+
   /** Has all clients told to reconnect; resolves when all shards are done with it. */
   async drain(overMs: number): Promise<void> {
     this.#stopping = true
-    this.#places.forEach((place, shard) => {
-      if (place.state.kind === 'live') this.tell(shard, { kind: 'drain', overMs })
-    })
-    await until(() => this.#places.every(({ state, drained }) => drained || state.kind !== 'live'))
+    await this.#step({ kind: 'drain', overMs })
+  }
+
+  /** Nothing comes in from outside any more; resolves when all shards have seen to that. */
+  async quiet(): Promise<void> {
+    for (const place of this.#places) this.#noMore(place)
+    await this.#step({ kind: 'quiet' })
+  }
+
+  /** When all are quiet: each shard writes its histories. Returns the files of those that could. */
+  async keep(folder: string): Promise<KeptFile[]> {
+    const done = await this.#step({ kind: 'keep', folder })
+    return done.flatMap(each => (each.kind === 'kept' && each.file !== undefined ? [each.file] : []))
   }
 
   /** Ends all threads, one after the other. */

@@ -37,6 +37,16 @@ export type PeerEnd = Readonly<{
 
 export type ShardStart = Readonly<{ topology: Topology; shard: number }>
 
+/** A file of histories, as it was written. */
+export type KeptFile = Readonly<{
+  name: string
+  bytes: number
+  crc32: number
+  channels: number
+  publications: number
+  keys: number
+}>
+
 export type ToShard =
   /** The peer is lost: take what it sent, then forget it. */
   | Readonly<{ kind: 'lose'; shard: number }>
@@ -44,7 +54,13 @@ export type ToShard =
   | Readonly<{ kind: 'peers'; ends: readonly PeerEnd[] }>
   /** The ways are there: take connections. */
   | Readonly<{ kind: 'accept' }>
+  /** Before it takes connections: take over the channels at home here that the last run kept. */
+  | Readonly<{ kind: 'takeOver'; folder: string; files: readonly KeptFile[] }>
   | Readonly<{ kind: 'drain'; overMs: number }>
+  /** Say goodbye to who is left and let nothing in from outside any more; the ways to the others stay. */
+  | Readonly<{ kind: 'quiet' }>
+  /** All are quiet: take what is still on the ways, then write the histories. */
+  | Readonly<{ kind: 'keep'; folder: string }>
   /** Close everything and end. */
   | Readonly<{ kind: 'close' }>
   /** An operator wants this shard replaced. */
@@ -56,7 +72,12 @@ export type FromShard =
   | Readonly<{ kind: 'accepting' }>
   | Readonly<{ kind: 'refused'; message: string }>
   | Readonly<{ kind: 'quarantined'; reason: string }>
+  | Readonly<{ kind: 'tookOver'; channels: number; publications: number }>
   | Readonly<{ kind: 'drained' }>
+  /** Nothing comes in any more, and what it sent to others is in their rings. */
+  | Readonly<{ kind: 'quiet' }>
+  /** Undefined: they could not be written. */
+  | Readonly<{ kind: 'kept'; file: KeptFile | undefined }>
 
 export function createTopology(
   fixed: Pick<
