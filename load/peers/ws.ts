@@ -9,7 +9,8 @@ export const dialect = linesDialect('ws')
 export const peer: Peer = {
   name: 'ws',
   title: 'ws',
-  settings: 'one thread, a loop over the sockets of the channel, bytes made once for all, no compression',
+  settings:
+    'one thread, a loop over the sockets of the channel, bytes made once for all and sent by its documented send, no compression',
   version: async () => packageVersion('ws'),
   install: 'npm install',
   start: async () => targetOf(peer, import.meta.url, dialect, await startScript('ws')),
