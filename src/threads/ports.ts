@@ -6,7 +6,11 @@ import { createServer } from 'node:net'
 import { reasonOf, StartError } from '../base/errors.ts'
 import type { Config } from '../config/schema.ts'
 
-/** The configuration with numbers in place of port 0 where several threads listen on the same port. */
+/**
+ * The configuration with numbers in place of port 0: several threads may listen on the same one, and the library gives
+ * up a port that it chose itself only a minute after its last connections (it sets no SO_REUSEADDR then), so that a
+ * relay could not start again on it.
+ */
 export async function withFreePorts(config: Config): Promise<Config> {
   const { http_server: http, tcp } = config
   const httpPort = await freePort('http_server.port', http.address, http.port)
@@ -14,7 +18,7 @@ export async function withFreePorts(config: Config): Promise<Config> {
   await freePort('http_server.internal_port', http.internal_address, http.internal_port)
   return {
     ...config,
-    http_server: { ...http, port: http.tls.enabled ? httpPort : http.port },
+    http_server: { ...http, port: httpPort },
     tcp: { ...tcp, port: tcpPort },
   }
 }
