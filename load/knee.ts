@@ -4,11 +4,11 @@
 import { LoadError, OptionError } from './errors.ts'
 import { type Found, findHighest, type Probed } from './knee/search.ts'
 import { findingsOf, judgeStep, lineOfKnee, lineOfStep, type Step } from './knee/steps.ts'
-import { type CommandIo, INTERRUPTED_CODE } from './load-command.ts'
+import { type CommandIo, hasColor, INTERRUPTED_CODE } from './load-command.ts'
 import type { Load, RunResult } from './model.ts'
 import type { KneeOptions, Options } from './options.ts'
 import { writeResult } from './report/files.ts'
-import { createProgress, type Progress } from './report/progress.ts'
+import { createProgress } from './report/progress.ts'
 import { renderTable } from './report/table.ts'
 import { runLoad } from './run-load.ts'
 
@@ -29,66 +29,67 @@ export async function kneeCommand(options: Options, io: CommandIo): Promise<numb
   const { json, folder, report, quiet } = options.out
   const knee = options.knee!
   const progress = createProgress(io.err)
-  const steps: Step[] = []
-  const found = await search(options, io.signal, steps, quiet ? undefined : progress).finally(progress.end)
-  if (found === undefined) {
-    io.err.write('interrupted: the knee was not found\n')
-    return INTERRUPTED_CODE
+  const watch = quiet ? () => {} : progress.show
+  const run = async (load: Load) => {
+    const result = await runLoad({ ...options, load }, { watch, signal: io.signal })
+    // What there was until then is no step.
+    io.signal.throwIfAborted()
+    return result
   }
-  const result = resultOf(steps, found, knee)
+  const say = (step: Step) => {
+    if (!quiet) progress.say(lineOfStep(step, knee.by))
+  }
+  const found = await findKnee(options, { run, say })
+    .catch(error => {
+      if (io.signal.aborted) return undefined
+      throw error
+    })
+    .finally(progress.end)
+  if (found === undefined) return INTERRUPTED_CODE
+  const result = resultOf(found.steps, found, knee)
   const files = await writeResult(folder, result, result, report, '-knee')
   const screen = json ? io.err : io.out
   if (json) io.out.write(`${JSON.stringify(result)}\n`)
-  screen.write(
-    `\n${renderTable(result, { color: screen.isTTY === true && (io.env.NO_COLOR ?? '') === '' })}\n`,
-  )
+  screen.write(`\n${renderTable(result, { color: hasColor(screen, io.env) })}\n`)
   screen.write(`${lineOfKnee(found, knee)}\n${files.map(file => `Written: ${file}\n`).join('')}`)
   return result.verdict.exitCode
 }
 
-/** Adds to `steps`; undefined: it was interrupted. */
-async function search(
-  options: Options,
-  signal: AbortSignal,
-  steps: Step[],
-  progress: Progress | undefined,
-): Promise<Found | undefined> {
-  const { by, p99Ms } = options.knee!
+/** @returns what was found, with all steps that led there, in order */
+export async function findKnee(
+  { load, knee }: Pick<Options, 'load' | 'knee'>,
+  { run, say }: Readonly<{ run: (load: Load) => Promise<RunResult>; say: (step: Step) => void }>,
+): Promise<Found & Readonly<{ steps: readonly Step[] }>> {
+  const { by, p99Ms } = knee!
+  const steps: Step[] = []
   const probe = async (value: number, confirms: boolean): Promise<Probed> => {
-    const outcome = await runStep(options, loadOf(options.load, by, value, confirms), signal, progress)
-    signal.throwIfAborted()
+    const outcome = await runStep(loadOf(load, by, value, confirms), run, value > load[by])
     const probed = 'state' in outcome ? outcome : judgeStep(outcome, p99Ms)
-    const step: Step = { value, confirms, ...probed, ...('state' in outcome ? {} : { result: outcome }) }
+    const step = { value, confirms, ...probed, ...('state' in outcome ? {} : { result: outcome }) }
     steps.push(step)
-    progress?.say(lineOfStep(step, by))
+    say(step)
     return probed
   }
-  const from = options.load[by]
+  const from = load[by]
   const min = Math.max(1, Math.round(from * LOWEST_PART))
   const range = { from, step: STEP_FACTOR, min, max: HIGHEST[by], precision: PRECISION, confirm: true }
-  try {
-    return await findHighest(probe, range)
-  } catch (error) {
-    if (signal.aborted) return undefined
-    throw error
-  }
+  return { ...(await findHighest(probe, range)), steps }
 }
 
 function loadOf(load: Load, by: KneeOptions['by'], value: number, confirms: boolean): Load {
   return { ...load, [by]: value, durationS: confirms ? load.durationS : Math.min(STEP_S, load.durationS) }
 }
 
-/** What can't be run any more is an answer, too, once a first step could be. */
+/** What can't be run any more above the first step is an answer, too. */
 async function runStep(
-  options: Options,
   load: Load,
-  signal: AbortSignal,
-  progress: Progress | undefined,
+  run: (load: Load) => Promise<RunResult>,
+  isAbove: boolean,
 ): Promise<RunResult | Probed> {
   try {
-    return await runLoad({ ...options, load }, { watch: progress?.show ?? (() => {}), signal })
+    return await run(load)
   } catch (error) {
-    if (load[options.knee!.by] <= options.load[options.knee!.by]) throw error
+    if (!isAbove) throw error
     // Files or ports of this machine.
     if (error instanceof OptionError) return { state: 'generator', why: error.message }
     if (error instanceof LoadError) return { state: 'full', why: error.message.split('\n', 1)[0]! }
@@ -96,7 +97,8 @@ async function runStep(
   }
 }
 
-function resultOf(steps: readonly Step[], found: Found, knee: KneeOptions): RunResult {
+/** That of the run which confirmed the knee, or of the last one where nothing was clean. */
+export function resultOf(steps: readonly Step[], found: Found, knee: KneeOptions): RunResult {
   const confirmed = steps.findLast(
     ({ confirms, state, value }) => confirms && state === 'clean' && value === found.highest,
   )

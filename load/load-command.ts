@@ -62,6 +62,6 @@ function worstOf(runs: readonly RunResult[]): ExitCode {
   return codes.find(code => code === 1) ?? codes.find(code => code === 3) ?? 0
 }
 
-function hasColor(screen: Screen, env: CommandIo['env']): boolean {
+export function hasColor(screen: Screen, env: CommandIo['env']): boolean {
   return screen.isTTY === true && (env.NO_COLOR ?? '') === ''
 }
