@@ -262,6 +262,11 @@ const cases: readonly (readonly [what: string, given: Given, message: string])[]
     'shutdown.drain_time: "5s" is not allowed (the default); it must not be more than shutdown.termination_timeout, which is "3s"',
   ],
   [
+    'a folder whose lock would have too long a path',
+    { argv: ['--shutdown.history_path', 'x'.repeat(91)] },
+    `shutdown.history_path: "${'x'.repeat(91)}" is not allowed (set by the flag --shutdown.history_path); it must be "" or the path of a directory, at most 90 bytes`,
+  ],
+  [
     'an address of keys with variables',
     { argv: ['--client.token.jwks_public_endpoint', 'https://id.example/{{realm}}'] },
     'client.token.jwks_public_endpoint: "https://id.example/{{realm}}" is not allowed (set by the flag --client.token.jwks_public_endpoint); it must be "" or an http or https address without {{variables}}',

@@ -27,7 +27,13 @@ async function freePort(): Promise<number> {
   return port
 }
 
-type Changes = Readonly<{ shards?: number; namespaces?: readonly object[]; channel?: object; path?: string }>
+type Changes = Readonly<{
+  shards?: number
+  namespaces?: readonly object[]
+  channel?: object
+  path?: string
+  shutdown?: object
+}>
 
 /** Relays with the same ports and the same folder, to be started one after the other. */
 async function createPlace() {
@@ -42,7 +48,7 @@ async function createPlace() {
       tcp: { port: tcp },
       client: { recovery_max_publication_limit: 100_000 },
       channel: { namespaces, ...channel },
-      shutdown: { history_path: more.path ?? path },
+      shutdown: { history_path: more.path ?? path, ...more.shutdown },
     })
     onTestFinished(() => void relay.process.kill('SIGKILL'))
     return relay
@@ -337,6 +343,29 @@ test('the channels of a shard that was replaced begin their new epoch, and keep 
   expect(await first.stop()).toBe(0)
   const second = await start()
   expect(await history(second, 'kept:a')).toEqual({ ...renewed, datas: [2] })
+  await stopInOrder(second)
+})
+
+test('a stop that is cut off by its time limit keeps nothing', async () => {
+  const { start } = await createPlace()
+  const first = await start({ shutdown: { termination_timeout: '0s', drain_time: '0s' } })
+  const { epoch } = await publish(first, 'kept:a', 1)
+  // 1; or none, where a thread still had sockets open: the runtime aborts the process then.
+  expect(await first.stop()).not.toBe(0)
+  const second = await start()
+  expect((await publish(second, 'kept:a', 1)).epoch).not.toBe(epoch)
+  await stopInOrder(second)
+})
+
+test('a folder that is lost meanwhile does not hold up the end', async () => {
+  const { path, start } = await createPlace()
+  const first = await start()
+  const { epoch } = await publish(first, 'kept:a', 1)
+  rmSync(path, { recursive: true })
+  expect(await first.stop()).toBe(0)
+  expect(logged(first, 'the histories could not be kept: all channels start new')).toBeDefined()
+  const second = await start()
+  expect((await publish(second, 'kept:a', 1)).epoch).not.toBe(epoch)
   await stopInOrder(second)
 })
 

@@ -1,5 +1,8 @@
 // The supervisor over real shards.
 
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { monotonicMs, wallMs } from '../../src/base/clock.ts'
 import { createLog } from '../../src/base/log.ts'
@@ -12,7 +15,7 @@ const SHARDS = 2
 const PATIENTLY = { timeout: 10_000, interval: 5 }
 
 /** Started, with what the acceptor was told, in order. */
-async function startSupervisor() {
+async function startSupervisor(prepare?: (supervisor: Supervisor, told: readonly string[]) => Promise<void>) {
   const file = {
     http_server: { port: 0, internal_port: 0 },
     tcp: { enabled: false },
@@ -44,7 +47,7 @@ async function startSupervisor() {
     log: createLog('silent', 'main'),
   })
   onTestFinished(() => supervisor.close())
-  await supervisor.start()
+  await supervisor.start(prepare && (() => prepare(supervisor, told)))
   return { supervisor, told }
 }
 
@@ -69,4 +72,40 @@ test('a shard is handed connections when all are live, and again when its place 
   await expect.poll(() => told.length, PATIENTLY).toBe(4)
   expect(told.slice(2)).toEqual(['remove', 'add live live'])
   await expect.poll(() => supervisor.allAccepting, PATIENTLY).toBe(true)
+})
+
+test('what has to be prepared is done when all are joined, before any takes connections', async () => {
+  const seen: string[] = []
+  const { told } = await startSupervisor(async (supervisor, soFar) => {
+    seen.push(states(supervisor), ...soFar)
+  })
+  expect(seen).toEqual(['live live'])
+  expect(told).toHaveLength(SHARDS)
+})
+
+test('a start whose preparation fails has failed', async () => {
+  const failing = startSupervisor(async () => {
+    throw new Error('not today')
+  })
+  await expect(failing).rejects.toThrow('not today')
+})
+
+test('a shard that is lost while histories are taken over fails the start, and leaves them for another', async () => {
+  const failing = startSupervisor(async supervisor => {
+    supervisor.tell(1, { kind: 'fail' })
+    await supervisor.takeOver('', [])
+  })
+  await expect(failing).rejects.toThrow(/lost|ended before it was ready/)
+})
+
+test('at the end all are quiet before the first keeps its histories, and lost ones are not waited for', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'fanwire-supervisor-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const { supervisor, told } = await startSupervisor()
+  await supervisor.drain(0)
+  await supervisor.quiet()
+  expect(told.slice(SHARDS)).toEqual(['remove', 'remove'])
+  supervisor.tell(0, { kind: 'fail' })
+  const files = await supervisor.keep(folder)
+  expect(files.map(({ name }) => name)).toEqual(['shard-1.history'])
 })
