@@ -7,17 +7,18 @@ import { oneChannelEach, SMOKE, USUAL, warmUp, windDown } from './plan.ts'
 
 /** Of all subscribers. The others stay, and theirs are the latencies. */
 const CHURNING_SHARE = 0.3
-/** How often each of them leaves and comes again: with its connection … */
-const RECONNECTS_PER_CLIENT = 1
+/** How often a second each of them leaves and comes again: with its connection … */
+const RECONNECTS_PER_CLIENT = 2
 /** … or only with its subscription, which is less work. */
-const RESUBSCRIPTIONS_PER_CLIENT = 3
+const RESUBSCRIPTIONS_PER_CLIENT = 10
 /** After the churn, for the memory. */
 const REST_S = 5
 
 export const churn: Scenario = {
   name: 'churn',
   question: 'Do clients that come and go disturb those who stay, and what does coming cost?',
-  defaults: { ...USUAL, durationS: 10 },
+  // So few publications that what the churn costs is not lost in the noise of what they cost.
+  defaults: { ...USUAL, rate: 100, durationS: 10 },
   smoke: SMOKE,
   recoverable: false,
   promises: 'complete',

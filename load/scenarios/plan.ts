@@ -26,6 +26,12 @@ export const USUAL: Load = {
   seed: 1,
 }
 
+/**
+ * For an own relay whose clients stop reading: they answer no pings either, and until the relay sees that they are slow
+ * it would take them for dead (3012). Longer than clients stop for.
+ */
+export const PATIENT = { client: { ping_interval: '2m', pong_timeout: '1m' } } as const
+
 /** So small that a scenario ends within a few seconds. */
 export const SMOKE = {
   subscribers: 24,

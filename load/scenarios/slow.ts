@@ -3,7 +3,7 @@
 import type { LatencySummary } from '../model.ts'
 import { formatCount } from '../report/units.ts'
 import type { Metrics, Scenario, Stage, Window } from '../scenario.ts'
-import { oneChannelEach, SMOKE, USUAL, warmUp, windDown } from './plan.ts'
+import { oneChannelEach, PATIENT, SMOKE, USUAL, warmUp, windDown } from './plan.ts'
 
 /** Of all subscribers. */
 const SLOW_SHARE = 0.1
@@ -16,10 +16,11 @@ export const slow: Scenario = {
   question:
     'Do clients that stop reading slow the others down, and do they get everything when they read on?',
   // 2 MB/s for each client: the kernel holds some MB of a connection before the server sees that its client is slow.
-  defaults: { ...USUAL, subscribers: 200, channels: 2, rate: 500, size: 8192, durationS: 10 },
+  defaults: { ...USUAL, subscribers: 200, channels: 2, rate: 500, size: 8192, durationS: 8 },
   smoke: { ...SMOKE, size: 4096 },
   recoverable: true,
   promises: 'complete',
+  relay: () => PATIENT,
   async run(stage) {
     const { subscribers, durationS } = stage.load
     const slowOnes = Math.max(1, Math.round(SLOW_SHARE * subscribers))
@@ -116,6 +117,10 @@ async function tellLatencies(
     ['stopped', 'some have stopped', await of(windows.someStopped)],
     ['catching_up', 'they catch up', await of(windows.reading)],
   ] as const
+  stage.remark(
+    'While the slow ones catch up, the same threads of the load that read for the others read all that was missed: what ' +
+      'latencies rise by then is theirs as well as the server’s.',
+  )
   for (const [key, label, { p50Us, p99Us }] of phases) {
     stage.find({ key: `p50_${key}`, label: `p50 while ${label}`, value: p50Us, unit: 'us', better: 'lower' })
     stage.find({ key: `p99_${key}`, label: `p99 while ${label}`, value: p99Us, unit: 'us', better: 'lower' })

@@ -3,11 +3,11 @@
 import { formatBytes } from '../report/units.ts'
 import type { Scenario, Stage } from '../scenario.ts'
 import { rowsOf } from './figures.ts'
-import { oneChannelEach, SMOKE, USUAL, warmUp, windDown } from './plan.ts'
+import { oneChannelEach, PATIENT, SMOKE, USUAL, warmUp, windDown } from './plan.ts'
 import { trendOf } from './trend.ts'
 
 const CHURNING_SHARE = 0.1
-/** How often each of them comes again, and its subscription besides. */
+/** How often a second each of them comes again, and its subscription besides. */
 const RECONNECTS_PER_CLIENT = 0.1
 const RESUBSCRIPTIONS_PER_CLIENT = 0.1
 const SLOW_SHARE = 0.05
@@ -28,6 +28,7 @@ export const soak: Scenario = {
   smoke: { ...SMOKE, durationS: 3 },
   recoverable: true,
   promises: 'complete',
+  relay: () => PATIENT,
   async run(stage) {
     const { subscribers, durationS } = stage.load
     const churning = Math.max(1, Math.round(CHURNING_SHARE * subscribers))
