@@ -33,7 +33,7 @@ const OUTPUT_CHARACTERS_MAX = 4000
 const PORT_ATTEMPTS_MAX = 5
 const LEASH = new URL('../target/leash.ts', import.meta.url).href
 /** Where system packages put daemons; not always in a user's PATH. */
-const DAEMON_FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/opt/homebrew/sbin']
+const DAEMON_FOLDERS = ['/usr/sbin', '/usr/local/sbin']
 
 const running = new Set<ChildProcess>()
 process.on('exit', () => {
