@@ -33,7 +33,7 @@ export type ClosedLedger = Readonly<{
   duplicated: number
   outOfOrder: number
   recovered: number
-  /** 1: there were more holes than are kept; those left out are taken as never filled. */
+  /** 1: more was missing, in pieces, than is kept; what was left out is taken as never having come. */
   overflowed: 0 | 1
   /** Came, but was never sent. */
   foreign: number
@@ -111,7 +111,7 @@ export class SubscriptionLedger {
       duplicated: this.#duplicated,
       outOfOrder: this.#late,
       recovered: this.#recovered,
-      overflowed: this.#folded === undefined ? 0 : 1,
+      overflowed: folded.owed + folded.told > 0 ? 1 : 0,
       foreign: this.#foreign + this.#cameAfter(last),
     }
   }
@@ -121,7 +121,7 @@ export class SubscriptionLedger {
     if (!Number.isSafeInteger(sequence)) return this.#strange()
     this.#holes ??= []
     this.#holes.push({ from: this.#next, to: sequence - 1, mode: this.#mode })
-    if (this.#holes.length > HOLES_MAX) this.#fold(this.#holes.shift()!)
+    if (this.#holes.length > HOLES_MAX) this.#foldOne(this.#holes)
     this.#next = sequence + 1
     if (this.#mode !== 'away') this.#mode = 'owed'
     return 'ahead'
@@ -140,7 +140,7 @@ export class SubscriptionLedger {
     const left: Hole[] = from < sequence ? [{ from, to: sequence - 1, mode }] : []
     const right: Hole[] = sequence < to ? [{ from: sequence + 1, to, mode }] : []
     holes.splice(at, 1, ...left, ...right)
-    if (holes.length > HOLES_MAX) this.#fold(holes.shift()!)
+    if (holes.length > HOLES_MAX) this.#foldOne(holes)
     this.#late++
     return 'late'
   }
@@ -150,7 +150,13 @@ export class SubscriptionLedger {
     return 'foreign'
   }
 
-  #fold({ from, to, mode }: Hole): void {
+  /** Rather one in which nothing was owed: who comes and goes for hours has many of these, and they cost no figure. */
+  #foldOne(holes: Hole[]): void {
+    const at = Math.max(
+      0,
+      holes.findIndex(({ mode }) => mode === 'joining' || mode === 'away'),
+    )
+    const { from, to, mode } = holes.splice(at, 1)[0]!
     this.#folded ??= { owed: 0, told: 0, joining: 0, away: 0 }
     this.#folded[mode] += to - from + 1
   }

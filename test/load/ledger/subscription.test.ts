@@ -191,6 +191,26 @@ test('says so when there are more holes than it keeps; what it left out stays lo
   expect(wide.close({ last: 100_000, exceptions: [] })).toMatchObject({ overflowed: 1 })
 })
 
+test('one that comes and goes for hours fills nothing, and what it loses is known', () => {
+  const ledger = new SubscriptionLedger()
+  let last = 0
+  for (let coming = 0; coming < 5000; coming++) {
+    ledger.rejoin()
+    // Ten were published meanwhile; in some comings the second of five is lost.
+    const first = last + 11
+    last = first + 4
+    const lost = coming % 1000 === 0 ? first + 1 : 0
+    for (const sequence of range(first, last)) if (sequence !== lost) ledger.take(sequence)
+    ledger.leave()
+  }
+  expect(ledger.close({ last: last + 10, exceptions: [] })).toEqual({
+    ...CLEAN,
+    expected: 25_000,
+    delivered: 24_995,
+    lost: 5,
+  })
+})
+
 type Operation =
   | Readonly<{ kind: 'take' | 'recover'; sequence: number }>
   | Readonly<{ kind: 'tell' | 'assure' | 'leave' | 'rejoin' }>
