@@ -1,14 +1,12 @@
 // How the own relay is set up for a scenario: as it comes, but open to anonymous clients. Pure, but for the key.
 
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Load } from '../model.ts'
 import type { Scenario } from '../scenario.ts'
 import { lastingPorts } from './ports.ts'
 import { knowsOption, OWN_ROOT, type RelayOptions, startRelay } from './relay.ts'
 import type { RunningTarget } from './target.ts'
+import { temporaryFolder } from './temporary.ts'
 
 /** Namespace of the channels of a run. */
 const NAMESPACE = 'load'
@@ -37,13 +35,12 @@ export async function startOwnRelay(
 
 async function startToBeRestarted(options: RelayOptions): Promise<RunningTarget> {
   if (!(await knowsOption(options.root, 'history_path'))) return startRelay(options)
-  const historyFolder = await mkdtemp(join(tmpdir(), 'fanwire-load-histories-'))
-  const remove = () => rm(historyFolder, { recursive: true, force: true })
+  const { path, remove } = temporaryFolder('load-histories')
   try {
-    const target = await startRelay({ ...options, historyFolder })
+    const target = await startRelay({ ...options, historyFolder: path })
     return { ...target, stop: () => target.stop().finally(remove) }
   } catch (error) {
-    await remove()
+    remove()
     throw error
   }
 }

@@ -3,8 +3,7 @@
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +11,7 @@ import { promisify } from 'node:util'
 import { LoadError } from '../errors.ts'
 import { fetchMetrics, usedFrom } from './prometheus.ts'
 import type { RunningTarget, Used } from './target.ts'
+import { temporaryFolder } from './temporary.ts'
 import { cpuUsOf, residentBytesOf } from './usage.ts'
 
 export type RelayOptions = Readonly<{
@@ -52,7 +52,10 @@ type Run = Readonly<{
 }>
 
 export async function startRelay(options: RelayOptions): Promise<RunningTarget> {
-  let run = await startOnce(options, options.ports ?? ANY_PORTS)
+  const described = await describe(options.root)
+  const stopped = new AbortController()
+  let starting = startOnce(options, options.ports ?? ANY_PORTS, stopped.signal)
+  let run = await starting
   const { ports } = run
   let expectsEnd = false
   const failed = Promise.withResolvers<never>()
@@ -64,11 +67,12 @@ export async function startRelay(options: RelayOptions): Promise<RunningTarget> 
     })
   void watch(run)
   const metricsUrl = `http://127.0.0.1:${ports.internal}/metrics`
+  const websocket = `ws://127.0.0.1:${ports.http}/connection/websocket`
   return {
-    described: await describe(options.root, ports),
+    described: { ...described, url: websocket },
     endpoint: {
       dialect: FANWIRE_DIALECT,
-      websocket: `ws://127.0.0.1:${ports.http}/connection/websocket`,
+      websocket,
       tcp: { host: '127.0.0.1', port: ports.tcp },
       api: `http://127.0.0.1:${ports.http}/api`,
       apiKey: options.apiKey,
@@ -91,7 +95,8 @@ export async function startRelay(options: RelayOptions): Promise<RunningTarget> 
         return { code, tookMs: performance.now() - fromMs }
       },
       async start() {
-        run = await startOnce(options, ports)
+        starting = startOnce(options, ports, stopped.signal)
+        run = await starting
         expectsEnd = false
         void watch(run)
       },
@@ -101,27 +106,31 @@ export async function startRelay(options: RelayOptions): Promise<RunningTarget> 
       expectsEnd = true
       // Clients that are still there would be told to reconnect, one after another.
       run.child.kill('SIGKILL')
-      await run.exited
+      // A scenario that was interrupted may be about to start it again.
+      stopped.abort()
+      await Promise.allSettled([run.exited, starting])
     },
   }
 }
 
-async function startOnce(options: RelayOptions, ports: Ports): Promise<Run> {
-  const directory = await mkdtemp(join(tmpdir(), 'fanwire-load-'))
+/** @param stopped ends it before it is ready */
+async function startOnce(options: RelayOptions, ports: Ports, stopped: AbortSignal): Promise<Run> {
+  const { path, remove } = temporaryFolder('load')
   try {
-    const file = join(directory, 'config.json')
+    const file = join(path, 'config.json')
     await writeFile(file, JSON.stringify(configOf(options, ports)), { mode: 0o600 })
     const main = fileURLToPath(new URL('src/main.ts', options.root))
+    if (stopped.aborted) throw new LoadError('the relay has been stopped')
     const child = spawn(process.execPath, ['--import', LEASH, main, '--config', file], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: environment(),
       // A group of its own: ^C is for the run, which ends it when the books are closed.
       detached: true,
     })
-    return await untilReady(child)
+    return await untilReady(child, stopped)
   } finally {
     // It reads its configuration once, at start.
-    await rm(directory, { recursive: true, force: true })
+    remove()
   }
 }
 
@@ -146,7 +155,7 @@ function environment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('FANWIRE_')))
 }
 
-async function untilReady(child: ChildProcess): Promise<Run> {
+async function untilReady(child: ChildProcess, stopped: AbortSignal): Promise<Run> {
   const said: string[] = []
   const say = (line: string) => {
     said.push(line)
@@ -166,9 +175,12 @@ async function untilReady(child: ChildProcess): Promise<Run> {
     if (entry?.msg === 'relay is ready') ready.resolve(entry)
     if (entry === undefined || Number(entry.level) >= WARNING_LEVEL) say(line)
   })
-  const timer = setTimeout(() => child.kill('SIGKILL'), READY_TIMEOUT_MS)
+  const kill = () => void child.kill('SIGKILL')
+  stopped.addEventListener('abort', kill)
+  const timer = setTimeout(kill, READY_TIMEOUT_MS)
   const entry = await Promise.race([ready.promise, exited])
   clearTimeout(timer)
+  stopped.removeEventListener('abort', kill)
   if (entry === null || typeof entry === 'number') {
     throw new LoadError(`the relay did not start (${ending(entry)})${tail(said)}`)
   }
@@ -204,14 +216,13 @@ async function useOf({ pid, exitCode, signalCode }: ChildProcess, metricsUrl: st
   return page === undefined ? { cpuUs, bytes } : usedFrom(page)
 }
 
-async function describe(root: URL, ports: Ports): Promise<RunningTarget['described']> {
+async function describe(root: URL): Promise<Omit<RunningTarget['described'], 'url'>> {
   const { version } = JSON.parse(await readFile(new URL('package.json', root), 'utf8'))
   const revision = await revisionOf(root)
   return {
     kind: 'own',
     name: 'fanwire',
     version,
-    url: `ws://127.0.0.1:${ports.http}/connection/websocket`,
     ...(revision === undefined ? {} : { revision }),
   }
 }

@@ -2,13 +2,12 @@
 // Invariant: nothing of it is left when the process ends, however it ends (but by SIGKILL): neither files nor git's entry.
 
 import { execFile, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { readFile, symlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { LoadError, OptionError, reasonOf } from '../errors.ts'
+import { temporaryFolder } from './temporary.ts'
 
 export type Worktree = Readonly<{
   /** Ends in `/`. */
@@ -29,15 +28,11 @@ const SAID_CHARACTERS_MAX = 1000
  */
 export async function openWorktree(repository: URL, ref: string, signal?: AbortSignal): Promise<Worktree> {
   const revision = await revisionOf(repository, ref)
-  const parent = mkdtempSync(join(tmpdir(), 'fanwire-against-'))
-  const path = join(parent, 'checkout')
-  const remove = () => {
-    process.off('exit', remove)
-    // Twice forced: an entry that git has not finished is locked. It is all synchronous, for the end of a process.
+  const { path: parent, remove } = temporaryFolder('against', () => {
+    // Twice forced: an entry that git has not finished is locked.
     spawnSync('git', ['worktree', 'remove', '--force', '--force', path], { cwd: repository })
-    rmSync(parent, { recursive: true, force: true })
-  }
-  process.on('exit', remove)
+  })
+  const path = join(parent, 'checkout')
   try {
     await git(repository, ['worktree', 'add', '--detach', path, revision])
     const root = pathToFileURL(`${path}/`)

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { Interval, RunResult } from '../../load/model.ts'
 import { runOn } from '../../load/run-load.ts'
+import { drain } from '../../load/scenarios/drain.ts'
 import { fanout } from '../../load/scenarios/fanout.ts'
 import { deployedRelay } from '../../load/target/deployed.ts'
 import { startOwnRelay } from '../../load/target/own.ts'
@@ -171,6 +172,31 @@ test('a relay that dies in the middle ends the run, with what it said', async ()
   } finally {
     await target.stop()
   }
+})
+
+test('what is interrupted while the relay restarts leaves no relay and no folder', async () => {
+  const folders = async () =>
+    (await readdir(tmpdir())).filter(name => name.startsWith('fanwire-load-histories-'))
+  const before = await folders()
+  const load = { ...drain.defaults, ...drain.smoke }
+  const target = await startOwnRelay(drain, load, { shards: 1 })
+  const pids = [target.relay!.pid]
+  const interruption = new AbortController()
+  const watch = ({ phase }: Interval) => {
+    if (phase === 'restart') interruption.abort()
+  }
+  const plan = { scenario: drain, load, prefix: 'load:', command: 'test' }
+  try {
+    const result = await runOn(target, plan, { watch, signal: interruption.signal })
+    expect(result.interrupted).toBe(true)
+    expect(result.ledger).toMatchObject({ lost: 0, duplicated: 0, outOfOrder: 0 })
+  } finally {
+    pids.push(target.relay!.pid)
+    await target.stop()
+  }
+  pids.push(target.relay!.pid)
+  for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+  expect((await folders()).filter(name => !before.includes(name))).toEqual([])
 })
 
 test('a deployed relay that is gone for good ends the run, once nobody is connected any more', async () => {

@@ -74,6 +74,16 @@ describe('the own relay', () => {
     expect(missed).toBe(false)
   })
 
+  test('that is stopped while it starts again leaves nothing behind, and is not started once more', async () => {
+    const { relay, stop } = await start()
+    await relay!.terminate()
+    const starting = relay!.start()
+    await stop()
+    await expect(starting).rejects.toThrow('the relay')
+    await expect(relay!.start()).rejects.toThrow('the relay has been stopped')
+    expect(isRunning(relay!.pid)).toBe(false)
+  })
+
   test('that does not start says why', async () => {
     const sections = { client: { ping_intervall: '5s' } }
     const starting = startRelay({ root: OWN_ROOT, sections, apiKey: 'key' })
