@@ -23,7 +23,14 @@ describe('an answer to one publication', () => {
       { status: 401, text: '{"error":{"code":101,"message":"unauthorized"}}' },
       { kind: 'refused', reason: 'HTTP 401: 101 unauthorized' },
     ],
-    ['a proxy', { status: 503, text: 'no upstream' }, { kind: 'refused', reason: 'HTTP 503: no upstream' }],
+    ['too many', { status: 429, text: 'slower' }, { kind: 'refused', reason: 'HTTP 429: slower' }],
+    [
+      'a proxy that may have passed it on',
+      { status: 504, text: 'no answer' },
+      { kind: 'unknown', reason: 'HTTP 504: no answer' },
+    ],
+    ['no error, as null', ok({ error: null }), { kind: 'acknowledged' }],
+    ['a list', ok([]), { kind: 'unknown', reason: 'unreadable answer' }],
     [
       'a fault of the server',
       { status: 500, text: '{"error":{"code":100,"message":"internal server error"}}' },
@@ -46,6 +53,8 @@ describe('an answer to a batch', () => {
       'unknown',
     ])
     expect(outcomesOf(ok({}), 2).map(({ kind }) => kind)).toEqual(['unknown', 'unknown'])
+    const strange = ok({ replies: [null, 'ok', [], 7] })
+    expect(outcomesOf(strange, 4)).toEqual(Array(4).fill({ kind: 'unknown', reason: 'unreadable answer' }))
   })
 
   test('that is refused as a whole is refused for each', () => {
