@@ -9,6 +9,7 @@ import { flags } from './flags.ts'
 import { CHANNELS_MAX, PAYLOAD_BYTES_MIN } from './generator/payload.ts'
 import type { Load } from './model.ts'
 import type { Scenario } from './scenario.ts'
+import { shownUrl } from './shown-url.ts'
 import { parseSources } from './sources.ts'
 
 export type Options = Readonly<{
@@ -299,8 +300,9 @@ function commandOf(argv: readonly string[]): string {
     const secret = SECRETS.find(name => word.startsWith(`--${name}=`))
     if (secret !== undefined) return `--${secret}=…`
     if (SECRETS.includes((argv[index - 1] ?? '').slice(2))) return '…'
-    // The query of a URL may have a token in it.
-    return quoted(word.replace(/^((?:--url=)?wss?:\/\/[^?]*)\?.*$/, '$1?…'))
+    return quoted(
+      word.replace(/^(--[a-z-]+=)?([a-z]+:\/\/.*)$/s, (_, flag = '', url) => flag + shownUrl(url)),
+    )
   })
   return ['npm run load', ...(shown.length > 0 ? ['--', ...shown] : [])].join(' ')
 }

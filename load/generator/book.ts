@@ -4,6 +4,7 @@
 
 import { createHistogram } from '../ledger/histogram.ts'
 import type { Book, Outcome, Publication } from './lane.ts'
+import { plainText } from './plain-text.ts'
 import { addToRanges, type Range } from './ranges.ts'
 import type { ChannelEnd, PublisherEnds } from './requests.ts'
 
@@ -41,7 +42,8 @@ export function createBook(): PublisherBook {
   const errors: Record<string, number> = Object.create(null)
   let errorTexts = 0
 
-  const note = (text: string) => {
+  const note = (said: string) => {
+    let text = plainText(said)
     if (errors[text] === undefined && ++errorTexts > ERROR_TEXTS_MAX) text = OTHER_ERRORS
     errors[text] = (errors[text] ?? 0) + 1
   }

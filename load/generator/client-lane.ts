@@ -3,6 +3,7 @@
 // sent and has no answer when its connection ends is of unknown outcome, and is never sent again.
 
 import { setTimeout as wait } from 'node:timers/promises'
+import { shownUrl } from '../shown-url.ts'
 import { openClient } from './client.ts'
 import { nowUs } from './clock.ts'
 import type { Dialect, Sent } from './dialect.ts'
@@ -68,7 +69,7 @@ export class ClientLane implements Lane {
       await this.#connect()
     } catch (error) {
       const { host, port } = endpoint.tcp ?? {}
-      const where = transport === 'ws' ? endpoint.websocket : `${host}:${port} (TCP)`
+      const where = transport === 'ws' ? shownUrl(endpoint.websocket ?? '') : `${host}:${port} (TCP)`
       throw new Error(`can't connect a publisher to ${where}: ${(error as Error).message}`)
     }
   }
@@ -168,7 +169,7 @@ export class ClientLane implements Lane {
     const { dialect } = this.#options
     eachMessage(block, dialect.lines, message => {
       const pong = dialect.pong?.(message)
-      if (pong !== undefined) return this.#socket?.send(pong)
+      if (pong !== undefined) return this.#socket?.sendPong(pong)
       let isAnswer = false
       dialect.answers?.(message, (id, error) => {
         isAnswer = true

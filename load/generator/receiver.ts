@@ -8,6 +8,7 @@ import { type Churn, startChurn } from './churn.ts'
 import { nowUs } from './clock.ts'
 import { bringBack, type Comeback, pauseFor } from './comeback.ts'
 import type { Dialect } from './dialect.ts'
+import { plainText } from './plain-text.ts'
 import type {
   ChannelEnd,
   Churned,
@@ -29,6 +30,8 @@ export type Receiver = Readonly<{ answer: (request: ReceiverRequest) => unknown 
 
 /** Connections of a thread that are being made at the same time: servers keep a backlog of some hundreds. */
 const OPENING_MAX = 256
+/** Those that came back by themselves: more of them are not told of. Hours of a server that ends connections. */
+const COMEBACKS_MAX = 2 ** 20
 /** Distinct reasons that are told of connections that failed. */
 const ERRORS_MAX = 20
 /** "Insufficient state": the server has lost the subscription's place and asks to subscribe again. */
@@ -57,8 +60,8 @@ class ReceiverThread implements Receiver {
   readonly #comingBack = new Set<Promise<void>>()
   #churn: Churn | undefined
 
-  constructor({ endpoint, index, seed }: ReceiverData, dialect: Dialect) {
-    this.#random = createRandom(seed + index)
+  constructor({ endpoint, seed }: ReceiverData, dialect: Dialect) {
+    this.#random = createRandom(seed)
     this.#port = {
       endpoint,
       dialect,
@@ -115,7 +118,7 @@ class ReceiverThread implements Receiver {
       try {
         await this.#turns.take(() => subscriber.open(how))
       } catch (error) {
-        const { message } = error as Error
+        const message = plainText((error as Error).message)
         errors.set(message, (errors.get(message) ?? 0) + 1)
       } finally {
         subscriber.busy = false
@@ -168,8 +171,26 @@ class ReceiverThread implements Receiver {
         subscriber.leave()
         return (await this.#bringBack(subscriber, 'anew')) !== undefined
       },
-      resubscribe: (subscriber, channel) => resubscribe(subscriber, channel),
+      resubscribe: (subscriber, channel) => this.#resubscribe(subscriber, channel),
     })
+  }
+
+  /** Leaves a channel and comes again. */
+  async #resubscribe(subscriber: Subscriber, channel: number): Promise<boolean> {
+    subscriber.busy = true
+    try {
+      await subscriber.unsubscribe(channel)
+      await subscriber.subscribe([channel], 'anew')
+      return true
+    } catch (error) {
+      // It lost its connection meanwhile, and nobody else brings it back.
+      if (!subscriber.isDown || !this.#reconnectsWhenEnded) throw error
+      const isBack = await this.#bringBackByItself(subscriber)
+      subscriber.subscriptions.get(channel)!.ledger.rejoin()
+      return isBack
+    } finally {
+      subscriber.busy = false
+    }
   }
 
   async #stopChurn(): Promise<Churned> {
@@ -187,17 +208,29 @@ class ReceiverThread implements Receiver {
     this.#comeBack(async () => {
       subscriber.busy = true
       await pauseFor(this.#random() * JITTER_MS, this.#closed.signal)
-      this.#comebacks.push(await this.#bringBack(subscriber, 'recover'))
+      await this.#bringBackByItself(subscriber)
     })
+  }
+
+  async #bringBackByItself(subscriber: Subscriber): Promise<boolean> {
+    const comeback = await this.#bringBack(subscriber, 'recover')
+    this.#noteComeback(comeback)
+    return comeback !== undefined
+  }
+
+  #noteComeback(comeback: Comeback | undefined): void {
+    if (this.#comebacks.length < COMEBACKS_MAX) this.#comebacks.push(comeback)
   }
 
   #onUnsubscribed(subscriber: Subscriber, channel: number, code: number): void {
     this.#countEnd(code)
-    if (!this.#reconnectsWhenEnded || code !== CODE_RESUBSCRIBE) return
+    if (!this.#reconnectsWhenEnded || code !== CODE_RESUBSCRIBE) return subscriber.giveUp([channel])
     const sinceUs = nowUs()
     this.#comeBack(async () => {
       const recovery = await subscriber.subscribe([channel], 'recover').catch(() => undefined)
-      this.#comebacks.push(recovery && { recovery, tookMs: (nowUs() - sinceUs) / US_PER_MS })
+      // Who lost the connection, too, comes back with all subscriptions.
+      if (recovery === undefined && !subscriber.isDown) subscriber.giveUp([channel])
+      this.#noteComeback(recovery && { recovery, tookMs: (nowUs() - sinceUs) / US_PER_MS })
     })
   }
 
@@ -237,17 +270,6 @@ class ReceiverThread implements Receiver {
     this.#reconnectsWhenEnded = false
     await this.#churn?.stop()
     for (const subscriber of this.#subscribers.values()) subscriber.leave()
-  }
-}
-
-async function resubscribe(subscriber: Subscriber, channel: number): Promise<boolean> {
-  subscriber.busy = true
-  try {
-    await subscriber.unsubscribe(channel)
-    await subscriber.subscribe([channel], 'anew')
-    return true
-  } finally {
-    subscriber.busy = false
   }
 }
 

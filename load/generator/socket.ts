@@ -49,6 +49,8 @@ export const CONNECT_TIMEOUT_MS = 10_000
 const READ_BYTES = 2 ** 18
 const shared = Buffer.allocUnsafeSlow(READ_BYTES)
 
+/** Pongs that a server does not read are no longer sent: more would only fill our memory. */
+const PONG_WAITING_BYTES_MAX = 65_536
 const HEAD_BYTES_MAX = 16_384
 const HEAD_END = '\r\n\r\n'
 const ACCEPT_SUFFIX = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
@@ -88,7 +90,9 @@ export class LoadSocket {
     this.#opened = opened
     const cutterEvents: BlockEvents = {
       onBlock: events.onBlock,
-      onPing: payload => this.#write(clientFrame(payload, 'pong')),
+      onPing: payload => {
+        if (this.#mayPong) this.#write(clientFrame(payload, 'pong'))
+      },
       onClose: (code, reason) => this.#onClose(code, reason),
       onError: reason => this.#onError(reason),
     }
@@ -116,6 +120,11 @@ export class LoadSocket {
     if (this.#target.transport === 'ws') return this.#write(clientFrame(data, this.#target.opcode))
     if (typeof data === 'string') return this.#write(`${data}\n`)
     this.#write(Buffer.concat([data, NEWLINE]))
+  }
+
+  /** The same for the answer to a ping of the dialect. */
+  sendPong(data: Sent): void {
+    if (this.#mayPong) this.send(data)
   }
 
   /** Reads nothing more; what comes stays in the kernel, and then at the server. */
@@ -146,6 +155,10 @@ export class LoadSocket {
     if (this.#opened === undefined) return
     this.#settle(error)
     this.#socket.destroy()
+  }
+
+  get #mayPong(): boolean {
+    return this.waitingBytes < PONG_WAITING_BYTES_MAX
   }
 
   #write(data: string | Buffer): void {

@@ -168,9 +168,10 @@ export class Subscriber {
     this.#state = { kind: 'down', sinceUs: nowUs() }
   }
 
-  /** It will not come back, though it would have liked to: it knows that it misses what comes. */
-  giveUp(): void {
-    for (const subscription of this.subscriptions.values()) {
+  /** It will not come back to these channels, though it would have liked to: it knows that it misses what comes. */
+  giveUp(channels: Iterable<number> = this.subscriptions.keys()): void {
+    for (const channel of channels) {
+      const subscription = this.#subscriptionOf(channel)
       subscription.ledger.tell()
       this.#discount(subscription)
     }
@@ -233,7 +234,7 @@ export class Subscriber {
   #onMessage(message: Buffer): boolean {
     const { dialect, onUnsubscribed } = this.#port
     const pong = dialect.pong?.(message)
-    if (pong !== undefined && this.#state.kind === 'live') this.#state.socket.send(pong)
+    if (pong !== undefined && this.#state.kind === 'live') this.#state.socket.sendPong(pong)
     for (const [id, awaited] of this.#awaited) {
       const answer =
         awaited.how === undefined

@@ -3,6 +3,7 @@
 // (connect, reconnect) does not keep the others, such as progress, waiting. The id tells which answer is whose.
 
 import { parentPort, workerData } from 'node:worker_threads'
+import { plainText } from './plain-text.ts'
 import type { PublisherData, ReceiverData } from './requests.ts'
 
 /** What the main thread posts, and gets back. */
@@ -33,6 +34,6 @@ async function answerTo(id: number, request: object): Promise<Answered> {
   try {
     return { id, answer: await role.answer(request) }
   } catch (error) {
-    return { id, error: error instanceof Error ? error.message : String(error) }
+    return { id, error: plainText(error instanceof Error ? error.message : String(error)) }
   }
 }

@@ -1,5 +1,6 @@
 // A relay that runs somewhere: known by its addresses, seen by its Prometheus page if there is one. Main thread.
 
+import { shownUrl } from '../shown-url.ts'
 import { fetchMetrics, usedFrom } from './prometheus.ts'
 import { FANWIRE_DIALECT } from './relay.ts'
 import type { Reached, RunningTarget } from './target.ts'
@@ -13,8 +14,7 @@ export function deployedRelay({ metricsUrl, ...addresses }: Addresses): RunningT
     described: {
       kind: 'deployed',
       name: 'fanwire',
-      // A URL may have a token in its query.
-      url: websocket === undefined ? `tcp://${tcp!.host}:${tcp!.port}` : websocket.replace(/[?#].*$/, ''),
+      url: websocket === undefined ? `tcp://${tcp!.host}:${tcp!.port}` : shownUrl(websocket),
     },
     endpoint: { dialect: FANWIRE_DIALECT, ...addresses },
     async use() {

@@ -80,6 +80,10 @@ describe('a command line', () => {
     const inUrl = parse('--url ws://relay/live?token=secret --publish client')
     expect(inUrl.target).toMatchObject({ websocket: 'ws://relay/live?token=secret' })
     expect(inUrl.command).toBe("npm run load -- --url 'ws://relay/live?…' --publish client")
+    const others = parse('--url=ws://relay --metrics https://me:secret@relay/metrics --publish client')
+    expect(others.command).toBe(
+      'npm run load -- --url=ws://relay --metrics https://…@relay/metrics --publish client',
+    )
   })
 
   test('quotes what a shell would not leave alone', () => {

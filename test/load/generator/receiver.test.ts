@@ -271,6 +271,53 @@ test('pings of the protocol are answered, in the middle of publications too', as
   expect(await deliveredBy(receiver)).toBe(3)
 })
 
+test('of a subscription that the server ends nobody waits for what comes, and all of it is told', async () => {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+  onTestFinished(() => {
+    for (const client of server.clients) client.terminate()
+    server.close()
+  })
+  await once(server, 'listening')
+  let subscribed = 0
+  server.on('connection', socket => {
+    socket.on('message', data => {
+      const text = String(data)
+      if (text.includes('"connect"')) socket.send('{"id":1,"connect":{"client":"c"}}')
+      else {
+        const channel = /"channel":"([^"]*)"/.exec(text)![1]
+        socket.send('{"id":2,"subscribe":{}}')
+        if (++subscribed === 2) socket.send(`{"push":{"channel":"${channel}","unsubscribe":{"code":2500}}}`)
+      }
+    })
+  })
+  const { port } = server.address() as AddressInfo
+  const peer = { websocketUrl: `ws://127.0.0.1:${port}/`, ports: { http: port, tcp: 0, internal: 0 } }
+  const { receiver } = startReceiving(peer)
+  await connect(receiver, subscribers(3, 'ws', [0]))
+  let ends = 0
+  const progress = async () => {
+    const now = await receiver.ask({ kind: 'progress' })
+    ends += now.ended['2500'] ?? 0
+    return now
+  }
+  await until(async () => (await progress()) && ends === 1)
+  const line = `{"push":{"channel":"c","pub":{"data":"~fw~00000000000000010000000000000001~"}}}`
+  const clients = [...server.clients]
+  for (const client of [clients[0]!, clients[2]!]) client.send(line)
+  let complete = 0
+  await until(async () => {
+    complete += (await progress()).complete.length / RECORD_NUMBERS
+    return (await deliveredBy(receiver)) >= 2
+  })
+  complete += (await progress()).complete.length / RECORD_NUMBERS
+  expect(complete).toBe(1)
+  const { windows: _, ...books } = await receiver.ask({
+    kind: 'finish',
+    channels: [{ channel: 0, last: 1, exceptions: [] }],
+  })
+  expect(books).toEqual({ ...CLEAN, expected: 3, delivered: 2, toldLost: 1 })
+})
+
 test('a request that can’t be carried out is answered with the reason', async () => {
   const { receiver } = startReceiving(relay)
   await expect(receiver.ask({ kind: 'cut', subscribers: [3] })).rejects.toThrow(

@@ -62,6 +62,37 @@ const websocketAt = (port: number): Extract<SocketTarget, { transport: 'ws' }> =
   opcode: 'text',
 })
 
+test('a server that pings and does not read fills no memory with pongs', async () => {
+  const upgrades = Promise.withResolvers<Socket>()
+  const port = await listen(
+    createServer(peer => {
+      peer.once('data', head => {
+        const key = /sec-websocket-key: (\S+)/i.exec(head.toString())![1]!
+        const accept = createHash('sha1')
+          .update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+          .digest('base64')
+        peer.pause()
+        peer.write(`HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`)
+        upgrades.resolve(peer)
+      })
+    }),
+  )
+  const { socket, blocks } = await open(websocketAt(port))
+  const peer = await upgrades.promise
+  onTestFinished(() => {
+    peer.destroy()
+  })
+  // More than the kernel holds for a connection.
+  const pings = Buffer.concat(Array<Buffer>(20_000).fill(Buffer.from([0x89, 125, ...Buffer.alloc(125, 'p')])))
+  for (let round = 0; round < 10; round++) {
+    if (!peer.write(pings)) await once(peer, 'drain')
+  }
+  peer.write(Buffer.from([0x81, 1, 0x61]))
+  await until(() => blocks.length === 1)
+  expect(socket.waitingBytes).toBeGreaterThan(0)
+  expect(socket.waitingBytes).toBeLessThan(70_000)
+})
+
 describe('against ws', () => {
   test('messages of all sizes go both ways', async () => {
     const { connected, target } = await startWs()
