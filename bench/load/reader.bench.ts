@@ -134,7 +134,6 @@ async function receive(size: BenchSize, joined: number): Promise<BenchRow> {
       sources: [],
       channelPrefix: CHANNEL_PREFIX,
     },
-    size: PAYLOAD_BYTES,
     seed: 1,
   })
   const subscribers = Array.from({ length: job.connections }, (_, subscriber) => ({

@@ -51,7 +51,6 @@ export class Reader {
 
   /** Whole messages: bytes[from, end), read from the socket at `atUs`. */
   readBlock(bytes: Buffer, from: number, end: number, atUs: number): void {
-    this.#tally.takeBytes(end - from)
     if (this.#lines) this.#readLines(bytes, from, end, atUs)
     else if (from < end) this.#readMessage(bytes, from, end, atUs)
     this.#readOffset(bytes)

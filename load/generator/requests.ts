@@ -26,7 +26,6 @@ export type ReceiverData = Readonly<{
   role: 'receiver'
   index: number
   endpoint: Endpoint
-  size: number
   seed: number
 }>
 export type PublisherData = Readonly<{
@@ -36,7 +35,6 @@ export type PublisherData = Readonly<{
   by: PublishBy
   publishers: number
   transport: 'ws' | 'tcp'
-  seed: number
 }>
 
 /** A subscriber as a receiver knows it: its number is the one in the scenario's plan. */
@@ -102,7 +100,6 @@ export type ReceiverProgress = Readonly<{
   ended: Readonly<Record<string, number>>
   /** Since the last progress. */
   deliveries: number
-  bytes: number
   /** Latency of what came since the last progress, without those aside. */
   latency: Uint8Array
   /** Records of 5 numbers: channel, sequence, intended, first and last receipt (µs) of publications that all of this

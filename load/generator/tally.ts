@@ -42,7 +42,6 @@ export class Tally {
   /** Latencies for the next progress: those in no window, and those gathered from the windows. */
   readonly #interval = createHistogram()
   #deliveries = 0
-  #bytes = 0
   deliveredTotal = 0
   unreadable = 0
 
@@ -58,10 +57,6 @@ export class Tally {
     if (window !== undefined && dueUs >= window.fromUs && dueUs < window.toUs) window.recent.record(latencyUs)
     else this.#histogramFor(dueUs).record(latencyUs)
     this.recipients.note(subscription.channel, sequence, dueUs, atUs)
-  }
-
-  takeBytes(bytes: number): void {
-    this.#bytes += bytes
   }
 
   /** Whether anything of this run has come yet. */
@@ -89,16 +84,15 @@ export class Tally {
   }
 
   /** What came since it was last asked. */
-  progress(): Readonly<{ deliveries: number; bytes: number; latency: Uint8Array; complete: Float64Array }> {
+  progress(): Readonly<{ deliveries: number; latency: Uint8Array; complete: Float64Array }> {
     this.#gather()
     const progress = {
       deliveries: this.#deliveries,
-      bytes: this.#bytes,
       latency: this.#interval.toBytes(),
       complete: this.recipients.drain(),
     }
     this.deliveredTotal += this.#deliveries
-    this.#deliveries = this.#bytes = 0
+    this.#deliveries = 0
     this.#interval.reset()
     return progress
   }

@@ -2,6 +2,7 @@
 // Invariant: subscriber n is with receiver n mod receivers, for the whole run.
 
 import type {
+  Churned,
   Connected,
   Endpoint,
   PlannedSubscriber,
@@ -43,18 +44,20 @@ export class Fleet {
   readonly #threadsOf = new Map<number, Set<number>>()
   readonly #subscribersOf = new Map<number, number>()
   #order: Uint32Array | undefined
+  /** Those that have subscribers who come and go. */
+  #churning: readonly Receiver[] = []
 
   constructor(endpoint: Endpoint, load: Load, random: () => number) {
     const { size, seed, publish, publishers } = load
     this.#random = random
     this.receivers = Array.from({ length: Math.min(load.receivers, load.subscribers) }, (_, index) =>
-      startReceiver({ role: 'receiver', index, endpoint, size, seed: seed + index * SEED_STEP }),
+      startReceiver({ role: 'receiver', index, endpoint, seed: seed + index * SEED_STEP }),
     )
     const transport = load.transport === 'tcp' ? 'tcp' : 'ws'
     this.publisher =
       load.rate === 0
         ? undefined
-        : startPublisher({ role: 'publisher', endpoint, size, by: publish, publishers, transport, seed })
+        : startPublisher({ role: 'publisher', endpoint, size, by: publish, publishers, transport })
   }
 
   get threads(): readonly (Receiver | Publisher)[] {
@@ -121,8 +124,10 @@ export class Fleet {
 
   /** The rates are split as the subscribers are. */
   async churn(numbers: readonly number[], connections: number, subscriptions: number): Promise<void> {
+    const shares = this.#shares(numbers)
+    this.#churning = shares.map(([receiver]) => receiver)
     await Promise.all(
-      this.#shares(numbers).map(([receiver, subscribers]) => {
+      shares.map(([receiver, subscribers]) => {
         const share = subscribers.length / numbers.length
         return receiver.ask({
           kind: 'churn',
@@ -132,6 +137,12 @@ export class Fleet {
         })
       }),
     )
+  }
+
+  stopChurn(): Promise<readonly Churned[]> {
+    const churning = this.#churning
+    this.#churning = []
+    return Promise.all(churning.map(receiver => receiver.ask({ kind: 'stopChurn' })))
   }
 
   askReceivers<R extends ReceiverRequest>(request: R) {

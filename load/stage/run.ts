@@ -62,6 +62,9 @@ const DESERTED_MS = 10_000
 const DESERTED_RECONNECTING_MS = 60_000
 /** Shards are asked for every so many samples: a scrape costs the relay some milliseconds. */
 const SHARDS_EVERY = 5
+/** Distinct codes of ends; a server may say any number. */
+const CODES_MAX = 64
+const OTHER_CODES = 'others'
 /** What lies between two phases that have names. */
 const BETWEEN = 'between'
 
@@ -96,6 +99,7 @@ export class Run {
   #desertedMs: number | undefined
   #samples = 0
   #publishing = false
+  #stopped: Promise<unknown> = Promise.resolve()
   #rate = 0
   #open: OpenWindow | undefined
 
@@ -164,10 +168,13 @@ export class Run {
   }
 
   async stopPublishing(): Promise<void> {
-    if (!this.#publishing) return
-    this.#publishing = false
-    this.#rate = 0
-    await this.wait(this.fleet.publisher!.ask({ kind: 'stop' }))
+    if (this.#publishing) {
+      this.#publishing = false
+      this.#rate = 0
+      this.#stopped = this.fleet.publisher!.ask({ kind: 'stop' })
+    }
+    // Also when an interruption came while it was waited for: until then answers are missing in the books.
+    await this.wait(this.#stopped)
   }
 
   async measure(
@@ -236,7 +243,7 @@ export class Run {
 
   async drain(): Promise<void> {
     await this.begin('drain', false)
-    const owed = this.#owed((await this.#ends())?.channels ?? [])
+    const most = this.#mostDeliveries((await this.#ends())?.channels ?? [])
     const startMs = performance.now()
     let newestMs = startMs
     let delivered = -1
@@ -247,7 +254,7 @@ export class Run {
       if (now > delivered) newestMs = nowMs
       delivered = now
       const over = nowMs - newestMs >= DRAIN_SILENCE_MS || nowMs - startMs >= DRAIN_TIMEOUT_MS
-      if (delivered >= owed || over) break
+      if (delivered >= most || over) break
       await this.pause(DRAIN_POLL_MS)
     }
     await this.begin(BETWEEN, false)
@@ -279,11 +286,9 @@ export class Run {
     return this.wait(this.fleet.publisher?.ask({ kind: 'ends' }) ?? Promise.resolve(undefined))
   }
 
-  #owed(channels: readonly ChannelEnd[]): number {
-    return channels.reduce((sum, { channel, last, exceptions }) => {
-      const excepted = exceptions.reduce((count, [from, to]) => count + to - from + 1, 0)
-      return sum + (last - excepted) * this.fleet.subscribersOf(channel)
-    }, 0)
+  /** With exceptions: they may be delivered, too, and must not be taken for others that are still on their way. */
+  #mostDeliveries(channels: readonly ChannelEnd[]): number {
+    return channels.reduce((sum, { channel, last }) => sum + last * this.fleet.subscribersOf(channel), 0)
   }
 
   async #until(us: number): Promise<void> {
@@ -320,7 +325,8 @@ export class Run {
       this.#used = used
       this.#progress = progress
       for (const [code, count] of Object.entries(progress.ended)) {
-        this.ended.set(code, (this.ended.get(code) ?? 0) + count)
+        const key = this.ended.has(code) || this.ended.size < CODES_MAX ? code : OTHER_CODES
+        this.ended.set(key, (this.ended.get(key) ?? 0) + count)
       }
       const ownUse = this.#ownUse()
       if (this.series.phase.measured) {

@@ -33,7 +33,7 @@ export function createStage(run: Run): Stage {
     churn: ({ chosen, connectionsPerSecond, subscriptionsPerSecond }) =>
       run.wait(fleet.churn(fleet.choose(chosen), connectionsPerSecond, subscriptionsPerSecond)),
     async stopChurn() {
-      const all = await run.wait(fleet.askReceivers({ kind: 'stopChurn' }))
+      const all = await run.wait(fleet.stopChurn())
       return {
         reconnects: total(all, one => one.reconnects),
         resubscriptions: total(all, one => one.resubscriptions),

@@ -1,5 +1,5 @@
 // A worker thread of the load and how it is asked: requests with ids, each answered once. Main thread.
-// Invariant: every ask ends: by its answer, by the end of the thread, or by its deadline.
+// Invariant: every ask ends: by its answer, by the end of the thread (at once, if that was before), or by its deadline.
 
 import { Worker } from 'node:worker_threads'
 import { LoadError } from '../errors.ts'
@@ -48,6 +48,8 @@ export type Publisher = Thread &
 const WORKER = new URL('../generator/worker.ts', import.meta.url)
 /** Connecting and coming back have deadlines of their own in the thread; this one only finds a thread that hangs. */
 const ANSWER_TIMEOUT_MS = 300_000
+/** To take leave of servers. What is not done by then is cut off. */
+const CLOSE_TIMEOUT_MS = 1000
 
 export function startReceiver(data: ReceiverData): Receiver {
   return startThread(`receiver ${data.index}`, data) as Receiver
@@ -72,16 +74,28 @@ function startThread(
   const failed = Promise.withResolvers<never>()
   failed.promise.catch(() => {})
   let nextId = 1
-  let stopped = false
-  const fail = (reason: string) => {
-    const error = new LoadError(`${name}: ${reason}`)
-    failed.reject(error)
+  let isStopped = false
+  let ended: LoadError | undefined
+  const end = (reason: string) => {
+    ended ??= new LoadError(`${name}: ${reason}`)
+    failed.reject(ended)
     for (const { reject, timer } of waiting.values()) {
       clearTimeout(timer)
-      reject(error)
+      reject(ended)
     }
     waiting.clear()
   }
+  const ask = (request: { kind: string }, timeoutMs = ANSWER_TIMEOUT_MS): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      if (ended !== undefined) return reject(ended)
+      const id = nextId++
+      const timer = setTimeout(() => {
+        waiting.delete(id)
+        reject(new LoadError(`${name} did not answer to ${request.kind} within ${timeoutMs / 1000} s`))
+      }, timeoutMs)
+      waiting.set(id, { resolve, reject, timer })
+      worker.postMessage({ id, request } satisfies Asked)
+    })
   worker.on('message', (answered: Answered) => {
     const asked = waiting.get(answered.id)
     if (asked === undefined) return
@@ -90,30 +104,19 @@ function startThread(
     if ('error' in answered) asked.reject(new LoadError(answered.error))
     else asked.resolve(answered.answer)
   })
-  worker.on('error', error => fail(error instanceof Error ? (error.stack ?? error.message) : String(error)))
+  worker.on('error', error => end(error instanceof Error ? (error.stack ?? error.message) : String(error)))
   worker.on('exit', code => {
-    if (!stopped) fail(`the thread ended with ${code}`)
+    if (!isStopped) end(`the thread ended with ${code}`)
   })
   return {
     name,
     failed: failed.promise,
-    ask(request) {
-      return new Promise((resolve, reject) => {
-        const id = nextId++
-        const timer = setTimeout(() => {
-          waiting.delete(id)
-          reject(
-            new LoadError(`${name} did not answer to ${request.kind} within ${ANSWER_TIMEOUT_MS / 1000} s`),
-          )
-        }, ANSWER_TIMEOUT_MS)
-        waiting.set(id, { resolve, reject, timer })
-        worker.postMessage({ id, request } satisfies Asked)
-      })
-    },
+    ask: request => ask(request),
     async stop() {
-      stopped = true
+      isStopped = true
+      await ask({ kind: 'close' }, CLOSE_TIMEOUT_MS).catch(() => {})
       await worker.terminate()
-      fail('has been stopped')
+      end('has been stopped')
     },
   }
 }

@@ -50,7 +50,6 @@ export async function createPublishing(
     size: 64,
     publishers: 2,
     transport: 'ws',
-    seed: 1,
     ...data,
   })
   const ask = async (request: PublisherRequest) => publisher.answer(request)

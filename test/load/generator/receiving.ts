@@ -45,7 +45,7 @@ export type Receiving = Readonly<{ receiver: Receiver; source: Source; endpoint:
 
 export function startReceiving(relay: Pick<TestRelay, 'ports' | 'websocketUrl'>, namespace = ''): Receiving {
   const endpoint = endpointOf(relay, namespace)
-  const receiver = startReceiver({ role: 'receiver', index: 0, endpoint, size: SIZE, seed: 1 })
+  const receiver = startReceiver({ role: 'receiver', index: 0, endpoint, seed: 1 })
   onTestFinished(() => receiver.stop())
   return { receiver, source: createSource(endpoint.channelPrefix), endpoint }
 }
