@@ -82,11 +82,11 @@ async function tell(
   { reference, own }: Readonly<{ reference: Runs; own: Runs }>,
 ): Promise<void> {
   const comparison = compareResults(reference, own, { a: ref, b: 'this checkout' })
-  const keep = (runs: Runs, label: string) =>
-    writeResult(folder, { schema: RESULT_SCHEMA, runs }, runs[0]!, false, label)
-  const files = [...(await keep(reference, '-reference')), ...(await keep(own, '-own'))]
   const screen = json ? io.err : io.out
   if (json) io.out.write(`${JSON.stringify(comparison)}\n`)
   screen.write(`\n${renderComparison(comparison)}\n`)
+  const keep = (runs: Runs, label: string) =>
+    writeResult(folder, { schema: RESULT_SCHEMA, runs }, runs[0]!, false, label)
+  const files = [...(await keep(reference, '-reference')), ...(await keep(own, '-own'))]
   screen.write(`${files.map(file => `Written: ${file}`).join('\n')}\n`)
 }

@@ -25,12 +25,12 @@ export async function loadCommand(options: Options, io: CommandIo): Promise<numb
   const runs = await makeRuns(options, io)
   const shown = middleOf(runs)
   const result: RunResult | RepeatedRuns = options.repeat === 1 ? shown : { schema: RESULT_SCHEMA, runs }
-  const files = await writeResult(folder, result, shown, report)
   const screen = json ? io.err : io.out
+  // Shown first: a disk that is full takes nothing away from it.
   if (json) io.out.write(`${JSON.stringify(result)}\n`)
   screen.write(`\n${renderTable(shown, { color: hasColor(screen, io.env) })}\n`)
   if (runs.length > 1) screen.write(`${renderRuns(runs, shown)}\n`)
-  screen.write(renderFiles(runs, files))
+  screen.write(renderFiles(runs, await writeResult(folder, result, shown, report)))
   return runs.some(({ interrupted }) => interrupted) ? INTERRUPTED_CODE : worstOf(runs)
 }
 
@@ -50,9 +50,12 @@ async function makeRuns(options: Options, { err, signal }: CommandIo): Promise<r
   }
 }
 
-/** The one in the middle by its p99 to every recipient. */
-function middleOf(runs: readonly RunResult[]): RunResult {
-  const ascending = [...runs].sort((a, b) => a.latency.all.p99Us - b.latency.all.p99Us)
+/** The one in the middle by its p99 to every recipient, of those whose latency is valid if there are any. */
+export function middleOf(runs: readonly RunResult[]): RunResult {
+  const valid = runs.filter(({ verdict, interrupted }) => verdict.latencyValid && interrupted !== true)
+  const ascending = [...(valid.length > 0 ? valid : runs)].sort(
+    (a, b) => a.latency.all.p99Us - b.latency.all.p99Us,
+  )
   return ascending[Math.floor((ascending.length - 1) / 2)]!
 }
 

@@ -7,6 +7,7 @@ import { helpText } from './help.ts'
 import { kneeCommand } from './knee.ts'
 import { INTERRUPTED_CODE, loadCommand } from './load-command.ts'
 import { type Options, parseOptions } from './options.ts'
+import { prepareFolder } from './report/files.ts'
 import { scenarios } from './scenarios/list.ts'
 
 // Node's own exit code for an error that nobody caught is 1, which here means lost messages.
@@ -14,6 +15,12 @@ process.on('uncaughtException', error => {
   process.stderr.write(`load: ${error.stack}\n`)
   process.exit(new LoadError().exitCode)
 })
+// Whoever reads along may stop (`| head`), and a terminal may be closed: the run goes on, and is kept in its file.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
+  })
+}
 process.exitCode = await main(process.argv.slice(2))
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -25,6 +32,7 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     if (argv[0] === 'compare') return await compareCommand(argv.slice(1), { out: text => out.write(text) })
     const options = parseOptions(argv, process.env, scenarios)
+    await prepareFolder(options.out.folder)
     const command = commandFor(options)
     return await command(options, { out, err: process.stderr, signal: signalled(), env: process.env })
   } catch (error) {
@@ -39,10 +47,10 @@ function commandFor({ against, knee }: Options) {
   return knee === undefined ? loadCommand : kneeCommand
 }
 
-/** The first ^C ends the run with what there is; the second ends the program, and with it all that it started. */
+/** The first ^C (or a closed terminal) ends the run with what there is; the second the program, and all it started. */
 function signalled(): AbortSignal {
   const controller = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
       if (controller.signal.aborted) process.exit(INTERRUPTED_CODE)
       controller.abort()

@@ -226,8 +226,9 @@ function wrapped(text: string, first: string, others = first): string[] {
 export function renderRuns(runs: readonly RunResult[], shown: RunResult): string {
   const row = (cells: readonly string[]) =>
     INDENT + cells.map((cell, column) => cell.padStart(column === 0 ? 5 : 14)).join('')
+  const hasInvalid = shown.verdict.latencyValid && runs.some(({ verdict }) => !verdict.latencyValid)
   return `${[
-    `${runs.length} runs; above is the one in the middle by p99`,
+    `${runs.length} runs; above is the one in the middle by p99${hasInvalid ? ', of those with valid latency' : ''}`,
     row(['', 'p50', 'p99', 'p99 to last', 'deliveries/s', 'per delivery', 'exit code']),
     ...runs.map((run, index) =>
       row([
