@@ -47,11 +47,12 @@ export async function kneeCommand(options: Options, io: CommandIo): Promise<numb
     .finally(progress.end)
   if (found === undefined) return INTERRUPTED_CODE
   const result = resultOf(found.steps, found, knee)
-  const files = await writeResult(folder, result, result, report, '-knee')
   const screen = json ? io.err : io.out
   if (json) io.out.write(`${JSON.stringify(result)}\n`)
   screen.write(`\n${renderTable(result, { color: hasColor(screen, io.env) })}\n`)
-  screen.write(`${lineOfKnee(found, knee)}\n${files.map(file => `Written: ${file}\n`).join('')}`)
+  screen.write(`${lineOfKnee(found, knee)}\n`)
+  const files = await writeResult(folder, result, result, report, '-knee')
+  screen.write(files.map(file => `Written: ${file}\n`).join(''))
   return result.verdict.exitCode
 }
 

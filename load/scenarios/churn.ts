@@ -44,6 +44,10 @@ export const churn: Scenario = {
     const bytesAfter = settled(stage.series()).bytes
     await windDown(stage)
 
+    stage.remark(
+      'The threads of the load that read for those who stay also make the others come and go: what p99 rises by is theirs ' +
+        'as well as the server’s.',
+    )
     const { p99Us } = (await steady.latency()).all
     stage.find({
       key: 'p99_steady',
