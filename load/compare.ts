@@ -5,6 +5,7 @@ import { compareResults } from './compare/comparison.ts'
 import { readRuns } from './compare/read.ts'
 import { renderComparison } from './compare/table.ts'
 import { OptionError } from './errors.ts'
+import type { RunResult } from './model.ts'
 
 export type Output = Readonly<{ out: (text: string) => void }>
 
@@ -21,6 +22,18 @@ export async function compareCommand(argv: readonly string[], { out }: Output): 
     throw new OptionError(`compare takes two result files, got ${argv.length}: compare A.json B.json`)
   }
   const [runsA, runsB] = await Promise.all([readRuns(a), readRuns(b)])
-  out(renderComparison(compareResults(runsA, runsB, { a, b })))
+  out(withoutControls(renderComparison(compareResults(wholeOf(runsA, a), wholeOf(runsB, b), { a, b }))))
   return 0
+}
+
+/** Runs that were stopped before their end are no runs of the same load. */
+function wholeOf(runs: readonly RunResult[], path: string): readonly RunResult[] {
+  const whole = runs.filter(({ interrupted }) => interrupted !== true)
+  if (whole.length === 0) throw new OptionError(`${path} holds no run that went to its end`)
+  return whole
+}
+
+/** Files may come from anywhere, and what they say must not tell the terminal anything. */
+function withoutControls(text: string): string {
+  return text.replace(/[^\P{Cc}\n]/gu, '\ufffd')
 }

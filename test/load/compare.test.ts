@@ -243,7 +243,45 @@ describe('the command', () => {
     expect(await refusal(good, await file('empty.json', { schema: 1, runs: [] }))).toContain('holds no run')
     const { ledger: _, ...torn } = runs(1)[0]!
     expect(await refusal(good, await file('part.json', { schema: 1, runs: [runs(1)[0], torn] }))).toContain(
-      'part.json, run 2 is no result of a load run: ledger is missing',
+      'part.json, run 2 is no result of a load run: ledger: Invalid input',
     )
+    const stopped = { schema: 1, runs: runs(2).map(run => ({ ...run, interrupted: true })) }
+    expect(await refusal(good, await file('stopped.json', stopped))).toContain(
+      'holds no run that went to its',
+    )
+  })
+
+  test.each<[what: string, part: object, place: string]>([
+    ['a finding that is none', { findings: [null] }, 'findings.0: '],
+    [
+      'a unit that it does not know',
+      { findings: [{ key: 'k', label: 'l', value: 1, unit: 'mile' }] },
+      '0.unit: ',
+    ],
+    ['text for a number', { latency: { all: { count: '1' }, last: {} } }, 'latency.all.count: '],
+    ['no date', { startedAt: 'yesterday' }, 'startedAt: '],
+    ['a target without a name', { target: { kind: 'own' } }, 'target.name: '],
+    ['a server that is none', { server: 5 }, 'server: '],
+  ])('refuses a file with %s', async (_, part, place) => {
+    const good = await file('good.json', runs(1)[0])
+    expect(await refusal(good, await file('bad.json', { ...runs(1)[0], ...part }))).toContain(place)
+  })
+
+  test('leaves out runs that were stopped before their end', async () => {
+    const [first, ...others] = runs(6)
+    const path = await file('runs.json', { schema: 1, runs: [{ ...first, interrupted: true }, ...others] })
+    let text = ''
+    await compareCommand([path, path], { out: part => (text += part) })
+    expect(text).toContain(`A  ${path}: 5 runs of`)
+  })
+
+  test('prints no control characters of files', async () => {
+    const [run] = runs(1)
+    const name = 'x\u001b[31m\u009b2J\r\u0007'
+    const path = await file('evil.json', { ...run, target: { ...run!.target, name } })
+    let text = ''
+    await compareCommand([path, path], { out: part => (text += part) })
+    expect(text).toContain('1 run of x\ufffd[31m\ufffd2J\ufffd\ufffd 0.1.0')
+    expect(text).not.toMatch(/[^\P{Cc}\n]/u)
   })
 })
