@@ -4,7 +4,6 @@
 
 import { compareResults } from './compare/comparison.ts'
 import { renderComparison } from './compare/table.ts'
-import { OptionError } from './errors.ts'
 import { type CommandIo, INTERRUPTED_CODE } from './load-command.ts'
 import { RESULT_SCHEMA, type RunResult } from './model.ts'
 import type { Options } from './options.ts'
@@ -16,7 +15,7 @@ import { openWorktree, type Worktree } from './target/worktree.ts'
 import { takeTurns } from './turns.ts'
 
 /**
- * @param options `against` is given, and `repeat` says how many runs each side makes
+ * @param options `against` is given, the target is the own relay, and `repeat` says how many runs each side makes
  * @param repository the checkout that is this side
  * @returns the exit code: 1 when a run of either side lost or reordered messages; a difference is no failure
  * @throws OptionError, LoadError
@@ -26,17 +25,17 @@ export async function againstCommand(
   io: CommandIo,
   repository: URL = OWN_ROOT,
 ): Promise<number> {
-  const { against: ref, target } = options
-  if (target.kind !== 'own') {
-    throw new OptionError('--against starts the relays itself: it takes no address of a deployed one')
-  }
-  if (options.knee !== undefined) throw new OptionError('--against and --find-knee are two questions')
-  const worktree = await openWorktree(repository, ref!, io.signal)
+  const ref = options.against!
+  const worktree = await openWorktree(repository, ref, io.signal).catch(error => {
+    if (!io.signal.aborted) throw error
+    return undefined
+  })
+  if (worktree === undefined) return INTERRUPTED_CODE
   try {
     const sides = await runBoth(options, io, worktree, repository)
     const [reference, own] = sides
     if (reference.length === 0 || own.length === 0) return INTERRUPTED_CODE
-    await tell(options, io, ref!, { reference, own })
+    await tell(options, io, ref, { reference, own })
     if (io.signal.aborted) return INTERRUPTED_CODE
     return [...reference, ...own].some(({ verdict }) => verdict.exitCode === 1) ? 1 : 0
   } finally {

@@ -1,9 +1,11 @@
 // The machine that makes the load: what it is, and whether a load fits on it. Main thread.
 
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { availableParallelism, cpus, release, type as systemName, totalmem } from 'node:os'
 import { openFilesMax } from '../src/base/open-files.ts'
-import { OptionError } from './errors.ts'
+import { OptionError, reasonOf } from './errors.ts'
 import type { Load, Machine } from './model.ts'
 import { formatCount } from './report/units.ts'
 
@@ -48,6 +50,21 @@ export function checkFits(
       `--subscribers: an address has ${formatCount(ports)} ports to connect from, enough for ` +
         `${formatCount(ports * addresses)} connections by ${formatCount(addresses)} of them; give more by --sources`,
     )
+  }
+}
+
+/** @throws OptionError for an address that this machine can't connect from, where every connection would fail by it */
+export async function checkSources(sources: readonly string[]): Promise<void> {
+  for (const host of sources) {
+    const server = createServer()
+    try {
+      server.listen({ host, port: 0 })
+      await once(server, 'listening')
+    } catch (error) {
+      throw new OptionError(`--sources: ${host} is no address of this machine: ${reasonOf(error)}`)
+    } finally {
+      server.close()
+    }
   }
 }
 

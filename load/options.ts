@@ -79,6 +79,7 @@ export function parseOptions(
   const scenario = scenarioOf(values, scenarios)
   refuseIgnored(values, scenario)
   const load = loadOf(values, scenario)
+  checkAgainst(values)
   const target = targetOf(values, env)
   checkTogether(load, target, scenario)
   return {
@@ -171,7 +172,16 @@ function loadOf(values: Values, scenario: Scenario): Load {
   }
 }
 
-const DEPLOYED_FLAGS = ['url', 'tcp', 'api', 'api-key', 'token', 'metrics'] as const
+const DEPLOYED_FLAGS = ['url', 'tcp', 'api', 'api-key', 'token', 'metrics', 'prefix'] as const
+
+function checkAgainst(values: Values): void {
+  if (!values.has('against')) return
+  const given = DEPLOYED_FLAGS.find(name => values.has(name))
+  if (given !== undefined) {
+    throw new OptionError(`--against starts the relays itself: --${given} is for a deployed one`)
+  }
+  if (values.has('find-knee')) throw new OptionError('--against and --find-knee are two questions')
+}
 
 function targetOf(values: Values, env: Readonly<Record<string, string | undefined>>): TargetOptions {
   const given = DEPLOYED_FLAGS.find(name => values.has(name))

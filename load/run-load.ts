@@ -2,7 +2,7 @@
 // Invariant: whatever happens, no thread and no process of the run is left when it is over.
 
 import { randomBytes } from 'node:crypto'
-import { checkFits } from './machine.ts'
+import { checkFits, checkSources } from './machine.ts'
 import type { Interval, RunResult } from './model.ts'
 import type { Options, RunPlan, TargetOptions } from './options.ts'
 import { resultOf } from './result.ts'
@@ -22,6 +22,7 @@ export type RunIo = Readonly<{
 /** @throws LoadError, OptionError */
 export async function runLoad(plan: RunPlan & Pick<Options, 'target'>, io: RunIo): Promise<RunResult> {
   checkFits(plan.load, plan.target.kind === 'own')
+  await checkSources(plan.load.sources)
   const target = await startTarget(plan, plan.target)
   try {
     return await runOn(target, { ...plan, prefix: plan.prefix ?? prefixOf(plan.target) }, io)

@@ -87,8 +87,8 @@ describe('a command line', () => {
   })
 
   test('quotes what a shell would not leave alone', () => {
-    expect(parseOptions(['--prefix', "it's *"], {}, scenarios).command).toBe(
-      "npm run load -- --prefix 'it'\\''s *'",
+    expect(parseOptions(['--out', "it's *"], {}, scenarios).command).toBe(
+      "npm run load -- --out 'it'\\''s *'",
     )
   })
 })
@@ -127,6 +127,9 @@ describe('a wrong command line', () => {
     ['--tcp relay', '--tcp: "relay" is not allowed; it must be HOST:PORT'],
     ['--api http://relay/api', '--api is for a deployed relay'],
     ['--url ws://relay --publish client --shards 2', '--shards is for the own relay'],
+    ['--prefix chat:', '--prefix is for a deployed relay'],
+    ['--against main --url ws://relay', '--against starts the relays itself: --url is for a deployed one'],
+    ['--against main --find-knee', '--against and --find-knee are two questions'],
     ['--knee-p99 5', '--knee-p99 has no effect without --find-knee'],
   ])('%s says what is wrong and what is allowed', (line, text) => {
     expect(() => parse(line)).toThrow(OptionError)
