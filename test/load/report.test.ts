@@ -176,6 +176,22 @@ describe.skipIf(CHROMIUM === undefined)('in Chromium (skipped where it is not in
     },
   )
 
+  test.each([1280, 360])('cuts off no label below the percentiles at %i px', async width => {
+    const result = sampleResult()
+    const { all } = result.latency
+    // The last percentile with a name is at the very edge.
+    const distribution = [...all.distribution.filter(([at]) => at < 99.9), [99.99999, all.maxUs] as const]
+    const latency = { ...result.latency, all: { ...all, distribution } }
+    const { page } = await open({ ...result, latency }, { width })
+    const colorsAtEdge = await page.evaluate(`(() => {
+      const canvas = document.querySelector('#latency-percentile canvas')
+      const { data } = canvas.getContext('2d').getImageData(canvas.width - 1, 0, 1, canvas.height)
+      return new Set(new Uint32Array(data.buffer)).size
+    })()`)
+    expect(colorsAtEdge).toBe(1)
+    await page.close()
+  })
+
   test('has other colors in the dark, in the page and in the plots, also when it gets dark later', async () => {
     const { page } = await open(sampleResult())
     const look = async () => [

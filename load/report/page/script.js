@@ -13,9 +13,10 @@ const LABEL_PX = 11
 const STRIP_PX = 20
 /** Left of the plot, for the values; and right of it, for half of the last percentile. */
 const AXIS_PX = 68
-const RIGHT_PX = 26
-/** Room for a label like `99.999 %`. */
-const TICK_GAP_PX = 48
+const RIGHT_PX = 36
+/** Of a label below the plot, a little more than it takes; and between two. */
+const CHARACTER_PX = 6
+const TICK_GAP_PX = 6
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif'
 
 /** @type {{ plots: readonly Plot[], phases: readonly Phase[] }} */
@@ -343,7 +344,10 @@ function percentileSplits(min, max, widthPx) {
   /** @type {number[]} */
   const chosen = []
   for (const x of [10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 2, 1, 4, 20]) {
-    const isFree = chosen.every(other => Math.abs(Math.log10(x / other)) * perDecadePx > TICK_GAP_PX)
+    const isFree = chosen.every(other => {
+      const halvesPx = ((percentileLabel(x).length + percentileLabel(other).length) / 2) * CHARACTER_PX
+      return Math.abs(Math.log10(x / other)) * perDecadePx > halvesPx + TICK_GAP_PX
+    })
     if (x >= min && x <= max && isFree) chosen.push(x)
   }
   return chosen.sort((a, b) => a - b)
