@@ -176,11 +176,14 @@ describe.skipIf(CHROMIUM === undefined)('in Chromium (skipped where it is not in
     },
   )
 
-  test.each([1280, 360])('cuts off no label below the percentiles at %i px', async width => {
+  test.each([
+    [1280, 99.9999],
+    [360, 99.999],
+  ])('cuts off no label below the percentiles at %i px', async (width, last) => {
     const result = sampleResult()
     const { all } = result.latency
-    // The last percentile with a name is at the very edge.
-    const distribution = [...all.distribution.filter(([at]) => at < 99.9), [99.99999, all.maxUs] as const]
+    // A percentile that has a name, and place for it, is at the very edge.
+    const distribution = [...all.distribution.filter(([at]) => at < 99.9), [last, all.maxUs] as const]
     const latency = { ...result.latency, all: { ...all, distribution } }
     const { page } = await open({ ...result, latency }, { width })
     const colorsAtEdge = await page.evaluate(`(() => {
