@@ -192,6 +192,29 @@ describe('to a server that does not only answer well', () => {
     expect([acknowledgedTotal, waiting]).toEqual([sentTotal, 0])
   })
 
+  test('it gets no more than it can keep of large ones, and as much again on the next connection', async () => {
+    const sockets: Socket[] = []
+    const endpoint = await startLines(
+      () => {},
+      socket => sockets.push(socket),
+    )
+    const size = 20_000
+    const publishing = await createPublishing({ ...data, endpoint, size })
+    await publishing.ask({ kind: 'open' })
+    await publishing.start(1000, [0])
+    // 512 Ki characters, and what stands in the last frame above that.
+    const fits = [Math.floor(524_288 / (size + 100)), Math.ceil(524_288 / size) + 2] as const
+    for (const connections of [1, 2]) {
+      const before = (await publishing.progress()).waiting
+      await until(async () => {
+        const { sentTotal, waiting } = await publishing.progress()
+        return sentTotal >= connections * fits[0] && waiting > before + 50
+      })
+      expect((await publishing.progress()).sentTotal).toBeLessThanOrEqual(connections * fits[1])
+      sockets.at(-1)!.destroy()
+    }
+  })
+
   test('what was sent and not answered when the connection ended is unknown, and is not sent again', async () => {
     let commands = 0
     const endpoint = await startLines((id, answer, socket) => {

@@ -1,10 +1,7 @@
 // The receivers in their thread, against the real relay: what they count is what was published, whatever happens to
 // their connections.
 
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { WebSocketServer } from 'ws'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { nowUs } from '../../../load/generator/clock.ts'
 import { RECORD_NUMBERS } from '../../../load/ledger/recipients.ts'
 import type { Receiver } from '../../../load/stage/thread.ts'
@@ -224,6 +221,15 @@ test('those that get in too late are not owed what came before', async () => {
   expect(await booksOf(receiver, source)).toEqual({ ...CLEAN, expected: 20, delivered: 20 })
 })
 
+test('nor are those of a thread to which nothing had come yet, where the relay says how far it is', async () => {
+  const { receiver, source } = startReceiving(relay, 'kept:')
+  await source.publish(relay, [0], 10)
+  await connect(receiver, subscribers(2, 'ws', [0]))
+  await source.publish(relay, [0], 5)
+  await until(async () => (await deliveredBy(receiver)) >= 10)
+  expect(await booksOf(receiver, source)).toEqual({ ...CLEAN, expected: 10, delivered: 10 })
+})
+
 test('why some could not connect is told, with how many', async () => {
   const relay = await startTestRelay({ client: { connection_limit: 4 } })
   const { receiver, source } = startReceiving(relay)
@@ -239,83 +245,6 @@ test('why some could not connect is told, with how many', async () => {
     subscribers: subscribers(2, 'tcp', [0]),
   })
   expect(errors).toEqual(['error 103: permission denied (2×)'])
-})
-
-test('pings of the protocol are answered, in the middle of publications too', async () => {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
-  onTestFinished(() => {
-    for (const client of server.clients) client.terminate()
-    server.close()
-  })
-  await once(server, 'listening')
-  const pongs: string[] = []
-  server.on('connection', socket => {
-    socket.on('message', data => {
-      const text = String(data)
-      if (text.includes('"connect"')) socket.send('{"id":1,"connect":{"client":"c","ping":25,"pong":true}}')
-      else if (text.includes('"subscribe"')) {
-        const line = (sequence: number) =>
-          `{"push":{"channel":"c","pub":{"data":"~fw~000000${String(sequence).padStart(10, '0')}0000000000000001~"}}}`
-        socket.send(`{}\n{"id":2,"subscribe":{}}\n{}`)
-        socket.send(`${line(1)}\n${line(2)}\n{}\n${line(3)}`)
-        socket.send('{}')
-      } else pongs.push(text)
-    })
-  })
-  const { port } = server.address() as AddressInfo
-  const peer = { websocketUrl: `ws://127.0.0.1:${port}/`, ports: { http: port, tcp: 0, internal: 0 } }
-  const { receiver } = startReceiving(peer)
-  await connect(receiver, subscribers(1, 'ws', [0]))
-  await until(() => pongs.length >= 4)
-  expect(pongs).toEqual(['{}', '{}', '{}', '{}'])
-  expect(await deliveredBy(receiver)).toBe(3)
-})
-
-test('of a subscription that the server ends nobody waits for what comes, and all of it is told', async () => {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
-  onTestFinished(() => {
-    for (const client of server.clients) client.terminate()
-    server.close()
-  })
-  await once(server, 'listening')
-  let subscribed = 0
-  server.on('connection', socket => {
-    socket.on('message', data => {
-      const text = String(data)
-      if (text.includes('"connect"')) socket.send('{"id":1,"connect":{"client":"c"}}')
-      else {
-        const channel = /"channel":"([^"]*)"/.exec(text)![1]
-        socket.send('{"id":2,"subscribe":{}}')
-        if (++subscribed === 2) socket.send(`{"push":{"channel":"${channel}","unsubscribe":{"code":2500}}}`)
-      }
-    })
-  })
-  const { port } = server.address() as AddressInfo
-  const peer = { websocketUrl: `ws://127.0.0.1:${port}/`, ports: { http: port, tcp: 0, internal: 0 } }
-  const { receiver } = startReceiving(peer)
-  await connect(receiver, subscribers(3, 'ws', [0]))
-  let ends = 0
-  const progress = async () => {
-    const now = await receiver.ask({ kind: 'progress' })
-    ends += now.ended['2500'] ?? 0
-    return now
-  }
-  await until(async () => (await progress()) && ends === 1)
-  const line = `{"push":{"channel":"c","pub":{"data":"~fw~00000000000000010000000000000001~"}}}`
-  const clients = [...server.clients]
-  for (const client of [clients[0]!, clients[2]!]) client.send(line)
-  let complete = 0
-  await until(async () => {
-    complete += (await progress()).complete.length / RECORD_NUMBERS
-    return (await deliveredBy(receiver)) >= 2
-  })
-  complete += (await progress()).complete.length / RECORD_NUMBERS
-  expect(complete).toBe(1)
-  const { windows: _, ...books } = await receiver.ask({
-    kind: 'finish',
-    channels: [{ channel: 0, last: 1, exceptions: [] }],
-  })
-  expect(books).toEqual({ ...CLEAN, expected: 3, delivered: 2, toldLost: 1 })
 })
 
 test('a request that can’t be carried out is answered with the reason', async () => {

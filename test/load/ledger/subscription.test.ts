@@ -184,6 +184,13 @@ test('says so when there are more holes than it keeps; what it left out stays lo
   })
   expect(ledger.take(1)).toBe('duplicate')
   expect(ledger.take(9_999)).toBe('late')
+  // What was told counts as well: a late one would be taken for a repeat.
+  const told = new SubscriptionLedger()
+  for (const sequence of some) {
+    told.tell()
+    told.take(sequence)
+  }
+  expect(told.close({ last: 10_000, exceptions: [] })).toMatchObject({ toldLost: 5_000, overflowed: 1 })
   // Late ones that cut holes into pieces don't break the limit either.
   const wide = new SubscriptionLedger()
   wide.take(100_000)

@@ -34,11 +34,12 @@ const inChannel = (channel: number, options: { aside?: boolean } = {}): Subscrib
 
 test('each publication has one first and one last recipient, whichever threads these are in', async () => {
   const fleet = startFleet(3)
-  // Channel 0 is in all threads, 1 in one of them; 2 has nobody but one who does not count.
-  const channels = [0, 0, 0, 1, 0, 2, 1]
-  await fleet.connect(channels.map(channel => inChannel(channel, { aside: channel === 2 })))
-  expect(fleet.channels).toEqual([0, 1, 2])
-  expect(channels.map(channel => fleet.subscribersOf(channel))).toEqual([4, 4, 4, 2, 4, 1, 2])
+  // Channel 0 is in all threads; 1 is in the first, and in the last with one who does not count.
+  const channels = [0, 0, 0, 1, 0, 1, 1]
+  const aside = 5
+  await fleet.connect(channels.map((channel, index) => inChannel(channel, { aside: index === aside })))
+  expect(fleet.channels).toEqual([0, 1])
+  expect([0, 1, 2].map(channel => fleet.subscribersOf(channel))).toEqual([4, 3, 0])
   const { first, last } = await fleet.announce({ id: 1, fromUs: nowUs() })
   const publisher = fleet.publisher!
   await publisher.ask({ kind: 'open' })
@@ -58,7 +59,7 @@ test('each publication has one first and one last recipient, whichever threads t
   const owed = ends.reduce((sum, end) => sum + end.last * fleet.subscribersOf(end.channel), 0)
   await until(async () => (await progress()).deliveredTotal >= owed)
   expect(ends.reduce((sum, end) => sum + end.last, 0)).toBe(sent)
-  expect(latency.count()).toBe(owed - lastOf.get(2)!)
+  expect(latency.count()).toBe(owed - lastOf.get(channels[aside]!)!)
   expect(first.count()).toBe(lastOf.get(0)! + lastOf.get(1)!)
   expect(last.count()).toBe(first.count())
   expect(last.maxUs()).toBe(latency.maxUs())
@@ -76,4 +77,18 @@ test('churn goes on in those threads that have subscribers who churn, and ends t
   expect(churned[0]!.reconnects).toBeGreaterThan(0)
   expect((await fleet.progress()).connections).toBe(4)
   expect(await fleet.stopChurn()).toEqual([])
+})
+
+test('the rate of churn is that of all threads together', async () => {
+  const fleet = startFleet(3)
+  await fleet.connect(Array.from({ length: 9 }, () => inChannel(0)))
+  const fromUs = nowUs()
+  await fleet.churn(fleet.choose({ share: 1 }), 60, 0)
+  await until(() => nowUs() - fromUs > 500_000)
+  const churned = await fleet.stopChurn()
+  const seconds = (nowUs() - fromUs) / 1e6
+  expect(churned).toHaveLength(3)
+  const reconnects = churned.reduce((sum, one) => sum + one.reconnects + one.failed, 0)
+  // Each of the threads may have begun one more.
+  expect(reconnects).toBeLessThanOrEqual(60 * seconds + 3)
 })
