@@ -49,15 +49,8 @@ export type LatencySummaries = Readonly<{
   last: LatencySummary
 }>
 
-/** Counted over the whole run, warm-up included. */
-export type LedgerTotals = Readonly<{
-  /** Publications that were due and handed to a publisher's connection. */
-  sent: number
-  acknowledged: number
-  /** Answered with an error: not to be delivered. */
-  refused: number
-  /** Not answered when the connection ended: may have been delivered or not. */
-  unknown: number
+/** What came and what did not. Counted over the whole run, warm-up included. */
+export type DeliveryCounts = Readonly<{
   /** Deliveries that acknowledged publications owe to their subscribers. */
   expected: number
   /** Distinct publications that came, over all subscriptions; without duplicates. */
@@ -76,6 +69,17 @@ export type LedgerTotals = Readonly<{
   /** Bytes with our mark that could not be read as a publication of this run. */
   unreadable: number
 }>
+
+export type LedgerTotals = DeliveryCounts &
+  Readonly<{
+    /** Publications that were due and handed to a publisher's connection. */
+    sent: number
+    acknowledged: number
+    /** Answered with an error: not to be delivered. */
+    refused: number
+    /** Not answered when the connection ended: may have been delivered or not. */
+    unknown: number
+  }>
 
 export type ThreadUse = Readonly<{
   /** For instance `receiver 0`. */

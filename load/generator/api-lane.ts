@@ -6,19 +6,14 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { Client } from 'undici'
 import { type Answer, outcomesOf, problemOf } from './api-answers.ts'
 import { nowUs } from './clock.ts'
-import { type Book, DueQueue, type Lane, type Outcome, type Publication } from './lane.ts'
+import { type Book, DueQueue, type Lane, type LaneOptions, type Outcome, type Publication } from './lane.ts'
 
-export type ApiLaneOptions = Readonly<{
-  /** URL of the server API, ending in `/api`. */
-  api: string
-  apiKey: string | undefined
-  /** Local address. */
-  source: string | undefined
-  waitingMax: number
-  nameOf: (channel: number) => string
-  /** JSON text of a publication's data. */
-  dataOf: (publication: Publication) => string
-}>
+type ApiLaneOptions = LaneOptions &
+  Readonly<{
+    /** URL of the server API, ending in `/api`. */
+    api: string
+    apiKey: string | undefined
+  }>
 
 /** Publications of a request, by number and by characters of their data: relays take a body of 1 MiB and more. */
 const BATCH_MAX = 100

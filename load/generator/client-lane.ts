@@ -8,21 +8,12 @@ import { openClient } from './client.ts'
 import { nowUs } from './clock.ts'
 import type { Dialect, Sent } from './dialect.ts'
 import { eachMessage } from './frames.ts'
-import { type Book, DueQueue, type Lane, type Outcome, type Publication } from './lane.ts'
+import { type Book, DueQueue, type Lane, type LaneOptions, type Outcome, type Publication } from './lane.ts'
 import type { Endpoint } from './requests.ts'
 import type { Ending, LoadSocket } from './socket.ts'
 
-export type ClientLaneOptions = Readonly<{
-  endpoint: Endpoint
-  dialect: Dialect
-  transport: 'ws' | 'tcp'
-  /** Local address. */
-  source: string | undefined
-  waitingMax: number
-  nameOf: (channel: number) => string
-  /** JSON text of a publication's data. */
-  dataOf: (publication: Publication) => string
-}>
+type ClientLaneOptions = LaneOptions &
+  Readonly<{ endpoint: Endpoint; dialect: Dialect; transport: 'ws' | 'tcp' }>
 
 /** Commands of a frame, by number and by characters: relays take a frame of 64 KiB. */
 const FRAME_COMMANDS_MAX = 100

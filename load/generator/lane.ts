@@ -21,6 +21,16 @@ export type Book = Readonly<{
   note: (text: string) => void
 }>
 
+/** What lanes of both kinds need. */
+export type LaneOptions = Readonly<{
+  /** Local address. */
+  source: string | undefined
+  waitingMax: number
+  nameOf: (channel: number) => string
+  /** JSON text of a publication's data. */
+  dataOf: (publication: Publication) => string
+}>
+
 export type Lane = Readonly<{
   /** Resolves when it can publish; rejects with what the operator has to know. */
   open: () => Promise<void>

@@ -3,7 +3,7 @@
 // Histograms travel as bytes (ledger/histogram.ts). Requests begin in order; one that takes long does not
 // keep the others waiting (generator/worker.ts).
 
-import type { PublishBy } from '../model.ts'
+import type { DeliveryCounts, PublishBy } from '../model.ts'
 
 /** Where a thread connects to, and how one speaks there. */
 export type Endpoint = Readonly<{
@@ -110,18 +110,7 @@ export type ReceiverProgress = Readonly<{
   use: Use
 }>
 
-export type ReceiverFinish = Readonly<{
-  expected: number
-  delivered: number
-  lost: number
-  toldLost: number
-  duplicated: number
-  outOfOrder: number
-  recovered: number
-  overflowed: number
-  unreadable: number
-  windows: WindowLatencies
-}>
+export type ReceiverFinish = DeliveryCounts & Readonly<{ windows: WindowLatencies }>
 
 /** Of each window: id → latency histogram of all recipients, without those aside. */
 export type WindowLatencies = ReadonlyArray<readonly [id: number, latency: Uint8Array]>

@@ -3,6 +3,7 @@
 // are sorted, don't touch what came, and are at most HOLES_MAX; so nothing is counted on the way of the usual case.
 
 import type { ChannelEnd } from '../generator/requests.ts'
+import type { DeliveryCounts } from '../model.ts'
 
 /**
  * What a publication was to a subscription: the `next` in order, one `ahead` of some that are missing, a `late` one
@@ -24,20 +25,12 @@ type Hole = { from: number; to: number; readonly mode: Mode }
 /** One subscription that misses one of 10,000 fills it after five million; and it bounds what 10,000 such cost. */
 const HOLES_MAX = 512
 
-/** The books of a subscription, closed. `lost` etc. as in LedgerTotals of model.ts. */
-export type ClosedLedger = Readonly<{
-  expected: number
-  delivered: number
-  lost: number
-  toldLost: number
-  duplicated: number
-  outOfOrder: number
-  recovered: number
-  /** 1: more was missing, in pieces, than is kept; what was left out is taken as never having come. */
-  overflowed: 0 | 1
-  /** Came, but was never sent. */
-  foreign: number
-}>
+/** The books of a subscription, closed. */
+export type ClosedLedger = Omit<DeliveryCounts, 'unreadable'> &
+  Readonly<{
+    /** Came, but was never sent. */
+    foreign: number
+  }>
 
 /** Of a subscription that is owed everything from publication 1 on; else call `rejoin` at once. */
 export class SubscriptionLedger {

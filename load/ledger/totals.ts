@@ -1,11 +1,11 @@
 // Sums of closed ledgers: over the subscriptions of a receiver, and over the receivers of a run. Pure.
 // Invariant: expected − lost − toldLost is what came of that which was owed; `delivered` has what came beyond it too.
 
-import type { PublisherProgress, ReceiverFinish } from '../generator/requests.ts'
-import type { LedgerTotals } from '../model.ts'
+import type { PublisherProgress } from '../generator/requests.ts'
+import type { DeliveryCounts, LedgerTotals } from '../model.ts'
 import type { ClosedLedger } from './subscription.ts'
 
-export type LedgerSum = { -readonly [key in keyof Omit<ReceiverFinish, 'windows'>]: number }
+export type LedgerSum = { -readonly [key in keyof DeliveryCounts]: number }
 
 export function createLedgerSum(): LedgerSum {
   return {

@@ -2,6 +2,7 @@
 
 import { formatCount } from '../report/units.ts'
 import type { Reconnected, Scenario, Stage } from '../scenario.ts'
+import { recoveredOf } from './figures.ts'
 import { oneChannelEach, SMOKE, USUAL, warmUp, windDown } from './plan.ts'
 
 export const drain: Scenario = {
@@ -62,7 +63,7 @@ async function restart(stage: Stage): Promise<Restart> {
 }
 
 function tell(stage: Stage, { exitCode, stopMs, startMs, allMs, back }: Restart): void {
-  const { count, recovered, notRecovered, failed } = back
+  const { count, failed } = back
   const times = [
     ['stop', 'From SIGTERM to the end of the process', stopMs],
     ['start', 'From its start to ready', startMs],
@@ -74,14 +75,7 @@ function tell(stage: Stage, { exitCode, stopMs, startMs, allMs, back }: Restart)
     stage.find({ key: `drain_${key}`, label, value, unit: 'ms', better: 'lower' })
   }
   stage.find({ key: 'came_back', label: 'Clients that came back', value: count, unit: 'count' })
-  stage.find({
-    key: 'recovered_subscriptions',
-    label: 'Subscriptions that recovered',
-    value: recovered,
-    unit: 'count',
-    better: 'higher',
-    note: `of ${formatCount(recovered + notRecovered)}`,
-  })
+  stage.find(recoveredOf(back))
   if (exitCode !== 0)
     stage.fault(`the relay ended with ${exitCode === null ? 'a signal' : `exit code ${exitCode}`}`)
   if (failed > 0) stage.fault(`${formatCount(failed)} clients did not come back`)

@@ -1,7 +1,9 @@
-// Figures that several scenarios take from the series. Pure.
+// Figures that several scenarios have. Pure.
 // Invariant: what is not known stays undefined; nothing is made up for it.
 
-import type { Interval } from '../model.ts'
+import type { Finding, Interval } from '../model.ts'
+import { formatCount } from '../report/units.ts'
+import type { Reconnected } from '../scenario.ts'
 
 /** Of the end of a phase, when V8 has given back what came before it. */
 export const SETTLED_S = 5
@@ -28,4 +30,15 @@ export function mean(values: readonly (number | undefined)[]): number | undefine
 export function max(values: readonly (number | undefined)[]): number | undefined {
   const known = values.filter(value => value !== undefined)
   return known.length === 0 ? undefined : Math.max(...known)
+}
+
+export function recoveredOf({ recovered, notRecovered }: Reconnected): Finding {
+  return {
+    key: 'recovered_subscriptions',
+    label: 'Subscriptions that recovered',
+    value: recovered,
+    unit: 'count',
+    better: 'higher',
+    note: `of ${formatCount(recovered + notRecovered)}`,
+  }
 }

@@ -2,7 +2,7 @@
 
 import { formatCores, formatCount } from '../report/units.ts'
 import type { Reconnected, Scenario, Span, Stage } from '../scenario.ts'
-import { max, mean, rowsOf, settled } from './figures.ts'
+import { max, mean, recoveredOf, rowsOf, settled } from './figures.ts'
 import { oneChannelEach, SMOKE, USUAL, warmUp, windDown } from './plan.ts'
 
 /** Long enough to see in the series what the storm leaves behind. */
@@ -45,7 +45,7 @@ export const storm: Scenario = {
 }
 
 function tellReturn(stage: Stage, back: Reconnected): void {
-  const { count, recovered, notRecovered, failed, p50Ms, p99Ms, allMs } = back
+  const { count, failed, p50Ms, p99Ms, allMs } = back
   const times = [
     ['half', 'Half of them back after', p50Ms],
     ['p99', '99 % back after', p99Ms],
@@ -61,14 +61,7 @@ function tellReturn(stage: Stage, back: Reconnected): void {
     unit: '1/s',
     better: 'higher',
   })
-  stage.find({
-    key: 'recovered_subscriptions',
-    label: 'Subscriptions that recovered',
-    value: recovered,
-    unit: 'count',
-    better: 'higher',
-    note: `of ${formatCount(recovered + notRecovered)}`,
-  })
+  stage.find(recoveredOf(back))
   if (failed > 0) stage.fault(`${formatCount(failed)} clients did not come back`)
 }
 

@@ -1,7 +1,5 @@
 // What tests of the publisher share: a publisher in this process, and how it is run until so much was sent.
 
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { onTestFinished } from 'vitest'
 import { nowUs } from '../../../load/generator/clock.ts'
 import { createPublisher } from '../../../load/generator/publisher.ts'
@@ -14,6 +12,7 @@ import type {
   PublisherRequest,
 } from '../../../load/generator/requests.ts'
 import { createHistogram } from '../../../load/ledger/histogram.ts'
+import { lastingPorts } from '../../../load/target/ports.ts'
 import { OPEN_CHANNELS, type TestRelay } from '../../support/relay.ts'
 import { until } from '../../support/serving.ts'
 
@@ -71,25 +70,10 @@ export async function createPublishing(
 /** Has room for all that a test sends, however slow the machine is. */
 export const KEPT = { ...OPEN_CHANNELS, history_size: 1_000_000, history_ttl: '10m' }
 
-/** Below the ports that systems give out by themselves, so that nobody takes one while its relay is down. */
-const FIXED_PORTS = { from: 20_000, to: 30_000 }
-
 /** Ports for a relay that is to come back on them, as sections of its configuration. */
 export async function fixedPorts(): Promise<Record<'http_server' | 'tcp', { port: number }>> {
-  return { http_server: { port: await fixedPort() }, tcp: { port: await fixedPort() } }
-}
-
-async function fixedPort(): Promise<number> {
-  for (;;) {
-    const port = FIXED_PORTS.from + Math.floor(Math.random() * (FIXED_PORTS.to - FIXED_PORTS.from))
-    const server = createServer().listen(port, '127.0.0.1')
-    const isFree = await once(server, 'listening').then(
-      () => true,
-      () => false,
-    )
-    await new Promise(resolve => server.close(resolve))
-    if (isFree) return port
-  }
+  const [http, tcp] = await lastingPorts(2)
+  return { http_server: { port: http! }, tcp: { port: tcp! } }
 }
 
 /** The sequence numbers in a channel's history, oldest first. */
