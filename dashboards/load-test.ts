@@ -1,39 +1,16 @@
 // The dashboard "fanwire / load test": what to watch while a relay is stressed, over the last minutes and second by second.
 // Runs at build time. Invariant: rates go over the window of the variable, since $__rate_interval is too long for a test.
 
-import {
-  type Dashboard,
-  HERE,
-  HERE_BY_SHARD,
-  type Panel,
-  type Query,
-  type Row,
-  SHARD_LEGEND,
-} from './panels.ts'
+import type { Dashboard, Panel, Row } from './panels.ts'
+import { HERE, perShard, type Query, ratesOver } from './queries.ts'
 import { annotations, variables, windowVariable } from './variables.ts'
 
 const WINDOW = '$window'
-
-function rateOf(counter: string, by = ''): string {
-  const grouping = by === '' ? '' : ` by (${by})`
-  return `sum${grouping} (rate(${counter}{${HERE}}[${WINDOW}]))`
-}
-
-function quantileOf(quantile: number, histogram: string): string {
-  return `histogram_quantile(${quantile}, sum by (le) (rate(${histogram}_bucket{${HERE}}[${WINDOW}])))`
-}
+const { rateOf, meanOf, quantileOf } = ratesOver(WINDOW)
 
 /** p50, p99 and p99.9 of a histogram. */
 function quantilesOf(histogram: string): readonly Query[] {
   return [0.5, 0.99, 0.999].map(quantile => [quantileOf(quantile, histogram), `p${quantile * 100}`])
-}
-
-function meanOf(histogram: string): string {
-  return `${rateOf(`${histogram}_sum`)} / (${rateOf(`${histogram}_count`)} > 0)`
-}
-
-function perShard(gauge: string): Query {
-  return [`${gauge}{${HERE_BY_SHARD}}`, SHARD_LEGEND]
 }
 
 const deliveries = rateOf('fanwire_deliveries_total')

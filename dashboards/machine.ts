@@ -1,13 +1,11 @@
 // The rows of the overview about the machine: shards, queues between them, room that is left, what runs here.
 // Runs at build time.
 
-import { HERE, HERE_BY_SHARD, type Query, type Row, SHARD_LEGEND } from './panels.ts'
+import type { Row } from './panels.ts'
+import { HERE, HERE_BY_SHARD, perShard, type Query, ratesOver, SHARD_LEGEND } from './queries.ts'
 
 const RATE = '$__rate_interval'
-
-function perShard(gauge: string): Query {
-  return [`${gauge}{${HERE_BY_SHARD}}`, SHARD_LEGEND]
-}
+const { rateOf } = ratesOver(RATE)
 
 function perRelay(gauge: string, legend = '{{instance}}'): Query {
   return [`${gauge}{${HERE}}`, legend]
@@ -97,8 +95,8 @@ export const shards: Row = {
       unit: 'cps',
       width: 24,
       queries: [
-        [`sum by (transport) (rate(fanwire_frames_sent_total{${HERE}}[${RATE}]))`, 'frames, {{transport}}'],
-        [`sum(rate(fanwire_flushes_total{${HERE}}[${RATE}]))`, 'flushes'],
+        [rateOf('fanwire_frames_sent_total', 'transport'), 'frames, {{transport}}'],
+        [rateOf('fanwire_flushes_total'), 'flushes'],
       ],
     },
   ],

@@ -2,36 +2,16 @@
 // Runs at build time. Invariant: no recording rule is needed, so that it works with any Prometheus that scrapes a relay.
 
 import { identity, queues, room, shards } from './machine.ts'
-import {
-  type Dashboard,
-  HERE,
-  HERE_BY_SHARD,
-  type Panel,
-  type Query,
-  type Row,
-  SHARD_LEGEND,
-} from './panels.ts'
+import type { Dashboard, Panel, Row } from './panels.ts'
+import { HERE, HERE_BY_SHARD, perShard, type Query, ratesOver, SHARD_LEGEND } from './queries.ts'
 import { annotations, variables } from './variables.ts'
 
 const RATE = '$__rate_interval'
-
-/** Per second, added up over all relays and shards but for the labels in `by`. */
-function rateOf(counter: string, by = ''): string {
-  const grouping = by === '' ? '' : ` by (${by})`
-  return `sum${grouping} (rate(${counter}{${HERE}}[${RATE}]))`
-}
-
-function quantileOf(quantile: number, histogram: string): string {
-  return `histogram_quantile(${quantile}, sum by (le) (rate(${histogram}_bucket{${HERE}}[${RATE}])))`
-}
+const { rateOf, meanOf, quantileOf } = ratesOver(RATE)
 
 /** One line for each value of a label. */
 function ratesBy(label: string, counter: string): Query {
   return [rateOf(counter, label), `{{${label}}}`]
-}
-
-function perShard(gauge: string): Query {
-  return [`${gauge}{${HERE_BY_SHARD}}`, SHARD_LEGEND]
 }
 
 const top: readonly Panel[] = [
@@ -141,7 +121,7 @@ const flow: Row = {
         'by more messages or by larger channels.',
       unit: 'short',
       queries: [
-        [`${rateOf('fanwire_fanout_size_sum')} / (${rateOf('fanwire_fanout_size_count')} > 0)`, 'mean'],
+        [meanOf('fanwire_fanout_size'), 'mean'],
         [quantileOf(0.99, 'fanwire_fanout_size'), 'p99'],
       ],
     },
@@ -153,10 +133,7 @@ const flow: Row = {
         'call. Always 1 at a high load: flush_delay_max is 0, or each client gets little.',
       unit: 'short',
       queries: [
-        [
-          `${rateOf('fanwire_frame_publications_sum')} / (${rateOf('fanwire_frame_publications_count')} > 0)`,
-          'mean',
-        ],
+        [meanOf('fanwire_frame_publications'), 'mean'],
         [quantileOf(0.99, 'fanwire_frame_publications'), 'p99'],
       ],
     },

@@ -1,17 +1,10 @@
 // What a Grafana dashboard is made of: panels, rows of panels and the variables above them, as Grafana 10 reads them.
 // Runs at build time. Invariant: ids are unique and panels don't overlap, since both are given out here.
 
+import type { Query } from './queries.ts'
+
 /** A variable, so that a dashboard can be imported anywhere without an edit. */
 export const DATASOURCE = { type: 'prometheus', uid: '$' + '{datasource}' } as const
-
-/** Selectors of the series that the variables of a dashboard choose. */
-export const HERE = 'instance=~"$instance"'
-export const HERE_BY_SHARD = 'instance=~"$instance", shard=~"$shard"'
-/** How a series of one shard is named in a legend. */
-export const SHARD_LEGEND = '{{instance}} shard {{shard}}'
-
-/** PromQL, and the name of what it gives; empty: the panel's title says it. */
-export type Query = readonly [expr: string, legend: string]
 
 type Threshold = Readonly<{ from: number; color: 'orange' | 'red' }>
 

@@ -1,7 +1,8 @@
 // What stands above the panels: which data source, relays and shards are shown, and the moments that are marked.
 // Runs at build time. Invariant: everything but the data source is asked of Prometheus, so that nothing is to be edited.
 
-import { DATASOURCE, HERE, type Variable } from './panels.ts'
+import { DATASOURCE, type Variable } from './panels.ts'
+import { HERE } from './queries.ts'
 
 const datasource = {
   name: 'datasource',
