@@ -7,24 +7,22 @@ import { errors } from '../protocol/codes.ts'
 import { errorJson } from '../protocol/replies.ts'
 
 export class Acceptor {
-  readonly #app: UwsApp
-  readonly #listening: Listening
+  readonly #app: UwsApp = createApp(undefined)
+  #listening: Listening | undefined
 
-  constructor(address: string, port: number) {
-    this.#app = createApp(undefined)
+  constructor() {
     // Only while no shard is there does a connection stay with us.
     this.#app.any('/*', response => {
       response.writeStatus('503 Service Unavailable').writeHeader('content-type', 'application/json')
       response.end(`{"error":${errorJson(errors.internal)}}`, true)
     })
-    const listening = listen(this.#app, address, port, false)
-    if (listening === undefined)
-      throw new StartError(`http_server.port ${address}:${port} can't be listened on`)
-    this.#listening = listening
   }
 
-  get port(): number {
-    return this.#listening.port
+  /** Not before the shards are up: who is refused tries elsewhere or again, who gets a 503 may take it for an answer. */
+  listen(address: string, port: number): void {
+    this.#listening = listen(this.#app, address, port, false)
+    if (this.#listening === undefined)
+      throw new StartError(`http_server.port ${address}:${port} can't be listened on`)
   }
 
   add(descriptor: unknown): void {
@@ -36,7 +34,7 @@ export class Acceptor {
   }
 
   stopAccepting(): void {
-    this.#listening.close()
+    this.#listening?.close()
   }
 
   close(): void {

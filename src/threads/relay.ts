@@ -56,18 +56,19 @@ export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
     hashKey: new Uint32Array(new Uint8Array(randomBytes(8)).buffer),
   })
   const { http_server: http } = config
-  const acceptor = http.tls.enabled ? undefined : new Acceptor(http.address, http.port)
+  const acceptor = http.tls.enabled ? undefined : new Acceptor()
   const row = new Float64Array(slotCount)
   const supervisor = new Supervisor({ topology, acceptance: acceptor ?? NO_ACCEPTOR, row, log })
   let draining = false
   const isReady = () => !draining && supervisor.allAccepting && supervisor.stuck(monotonicMs()).length === 0
   const internal = await startAll(acceptor, supervisor, {
     startInternalPort: () => startInternal(topology, supervisor, row, isReady, log),
+    listen: () => acceptor?.listen(http.address, http.port),
     histories,
     log,
   })
   const ports = {
-    http: acceptor?.port ?? http.port,
+    http: http.port,
     tcp: config.tcp.enabled ? config.tcp.port : 0,
     internal: internal.port,
   }
@@ -107,10 +108,12 @@ async function startAll(
   supervisor: Supervisor,
   {
     startInternalPort,
+    listen,
     histories,
     log,
   }: {
     startInternalPort: () => Promise<InternalServer>
+    listen: () => void
     histories: HistoryFolder | undefined
     log: Log
   },
@@ -120,6 +123,9 @@ async function startAll(
     internal = await startInternalPort()
     await supervisor.start(async () => {
       if (histories !== undefined) await takeOver(histories, supervisor, log)
+      // Here the last thing that often fails has not: from now on the files of the last run are not needed any more.
+      listen()
+      await histories?.clear()
     })
     return internal
   } catch (error) {
@@ -131,16 +137,14 @@ async function startAll(
   }
 }
 
-/** Before any connection is accepted: what the last run kept goes to the shards, and is removed. */
+/** Before any connection is accepted: what the last run kept goes to the shards. */
 async function takeOver(histories: HistoryFolder, supervisor: Supervisor, log: Log): Promise<void> {
   const { path, files } = histories
-  if (files.length > 0) {
-    const startedMs = monotonicMs()
-    const taken = await supervisor.takeOver(path, files)
-    const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-    log.info({ ...taken, bytes, tookMs: monotonicMs() - startedMs }, 'histories taken over')
-  }
-  await histories.clear()
+  if (files.length === 0) return
+  const startedMs = monotonicMs()
+  const taken = await supervisor.takeOver(path, files)
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
+  log.info({ ...taken, bytes, tookMs: monotonicMs() - startedMs }, 'histories taken over')
 }
 
 /** When all shards are quiet. That it fails must not hold up the end. */
