@@ -4,6 +4,7 @@
 import { fileURLToPath } from 'node:url'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { closest } from 'fastest-levenshtein'
+import { RUNS_MIN } from './compare/comparison.ts'
 import { OptionError } from './errors.ts'
 import { flags } from './flags.ts'
 import { CHANNELS_MAX, PAYLOAD_BYTES_MIN } from './generator/payload.ts'
@@ -60,8 +61,6 @@ const PUBLISHERS_MAX = 10_000
 const SEED_MAX = 2 ** 32 - 1
 const REPEAT_MAX = 1000
 const KNEE_P99_MS = 100
-/** So many runs of each revision are enough to tell a difference from the noise. */
-const AGAINST_REPEAT = 5
 /** The relay's default limits, less what stands around the data: a client's frame, the body of an API request. */
 const SIZE_MAX = { client: 60_000, api: 500_000 } as const
 
@@ -93,7 +92,7 @@ export function parseOptions(
       report: !values.has('no-report'),
       quiet: values.has('quiet'),
     },
-    repeat: count(values, 'repeat', 1, REPEAT_MAX) ?? (values.has('against') ? AGAINST_REPEAT : 1),
+    repeat: count(values, 'repeat', 1, REPEAT_MAX) ?? (values.has('against') ? RUNS_MIN : 1),
     knee: kneeOf(values, scenario),
     against: values.get('against'),
     command: commandOf(argv),
@@ -285,10 +284,16 @@ function address(
   const text = values.get(flag)
   if (text === undefined) return undefined
   const url = URL.canParse(text) ? new URL(text) : undefined
+  const takesUser = flag === 'metrics'
+  if (url !== undefined && (url.username !== '' || url.password !== '') && !takesUser) {
+    throw new OptionError(
+      `--${flag}: ${shownUrl(text)} has a user or a password in it, which it does not take`,
+    )
+  }
   if (url !== undefined && protocols.includes(url.protocol) && url.hostname !== '') return complete(url)
   return refuse(
     flag,
-    text,
+    shownUrl(text),
     `a URL that begins with ${protocols.map(protocol => `${protocol}//`).join(' or ')}`,
   )
 }

@@ -2,14 +2,17 @@
 // Invariant: whatever happens, no thread and no process of the run is left when it is over.
 
 import { randomBytes } from 'node:crypto'
+import { LoadError } from './errors.ts'
 import { checkFits, checkSources } from './machine.ts'
 import type { Interval, RunResult } from './model.ts'
 import type { Options, RunPlan, TargetOptions } from './options.ts'
 import { resultOf } from './result.ts'
+import { shownUrl } from './shown-url.ts'
 import { Run } from './stage/run.ts'
 import { createStage } from './stage/stage.ts'
 import { deployedRelay } from './target/deployed.ts'
 import { OWN_PREFIX, startOwnRelay } from './target/own.ts'
+import { fetchMetrics } from './target/prometheus.ts'
 import type { RunningTarget } from './target/target.ts'
 
 export type RunIo = Readonly<{
@@ -34,6 +37,10 @@ export async function runLoad(plan: RunPlan & Pick<Options, 'target'>, io: RunIo
 async function startTarget({ scenario, load }: RunPlan, options: TargetOptions): Promise<RunningTarget> {
   if (options.kind === 'own') return startOwnRelay(scenario, load, options)
   const { kind, ...addresses } = options
+  const { metricsUrl } = addresses
+  if (metricsUrl !== undefined && (await fetchMetrics(metricsUrl)) === undefined) {
+    throw new LoadError(`--metrics: ${shownUrl(metricsUrl)} gives no Prometheus page`)
+  }
   return deployedRelay(addresses)
 }
 

@@ -2,7 +2,14 @@
 // Invariant: what speaks against the figures stands above them, and the rule behind the words below.
 
 import { formatChange, formatValue, NOTHING } from '../report/units.ts'
-import type { Compared, Comparison, Side, Spread } from './comparison.ts'
+import {
+  type Compared,
+  type Comparison,
+  RUNS_MIN,
+  SIGNIFICANT,
+  type Side,
+  type Spread,
+} from './comparison.ts'
 
 const LABEL_WIDTH = 25
 const SIDE_WIDTH = 22
@@ -27,10 +34,10 @@ export function renderComparison(comparison: Comparison): string {
     ...figures.flatMap(figure => linesOf(figure, a.runs, b.runs)),
     '',
     ...wrapped(
-      'Each: median ± median absolute deviation, below it the lowest – the highest run (of those that have the figure). “better” and “worse”: the ' +
-        'ranks of the runs differ so much that chance alone does it in less than 1 of 100 cases (exact ' +
-        'Mann–Whitney test, two-sided, p < 0.01; with 5 runs a side each run of one must be beyond all of the ' +
-        'other). It needs 5 runs a side.',
+      'Each: median ± median absolute deviation, below it the lowest – the highest run (of those that have the ' +
+        'figure). “better” and “worse”: the ranks of the runs differ so much that chance alone does it in less than ' +
+        `1 of ${1 / SIGNIFICANT} cases (Mann–Whitney test, two-sided, p < ${SIGNIFICANT}; with ${RUNS_MIN} runs a ` +
+        `side each run of one must be beyond all of the other). It needs ${RUNS_MIN} runs a side.`,
       '',
     ),
   ]

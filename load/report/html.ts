@@ -15,7 +15,7 @@ export type Html = { readonly markup: string }
 type Part = Html | string | number | undefined | readonly Part[]
 
 /** Fit for text and for quoted attributes. */
-export function escapeText(text: string): string {
+function escapeText(text: string): string {
   return text.replace(/[&<>"']/g, character => ENTITIES[character]!)
 }
 

@@ -4,14 +4,40 @@
 import type { Used } from './target.ts'
 
 const TIMEOUT_MS = 2000
+/** A relay's page has some 100 KiB; that of a whole machine with many processes is within this. */
+export const PAGE_BYTES_MAX = 16 * 1024 * 1024
 
-export async function fetchMetrics(url: string): Promise<string | undefined> {
+/** @param address may have a user and a password in it */
+export async function fetchMetrics(address: string): Promise<string | undefined> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) })
-    return response.ok ? await response.text() : undefined
+    const { url, headers } = requestOf(address)
+    const response = await fetch(url, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) })
+    return response.ok ? await textOf(response) : undefined
   } catch {
     return undefined
   }
+}
+
+/** fetch() takes no URL with a user in it. */
+function requestOf(address: string): { url: URL; headers: Record<string, string> } {
+  const url = new URL(address)
+  if (url.username === '' && url.password === '') return { url, headers: {} }
+  const credentials = [url.username, url.password].map(decodeURIComponent).join(':')
+  url.username = ''
+  url.password = ''
+  return { url, headers: { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` } }
+}
+
+async function textOf({ body }: Response): Promise<string | undefined> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length
+    // Leaving the loop ends the connection.
+    if (bytes > PAGE_BYTES_MAX) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
 }
 
 /** CPU and memory as prom-client and all official Prometheus libraries name them. */

@@ -11,7 +11,8 @@ import { renderComparison } from '../../load/compare/table.ts'
 import { compareCommand } from '../../load/compare.ts'
 import { OptionError } from '../../load/errors.ts'
 import type { RunResult } from '../../load/model.ts'
-import { type Sample, sampleResult, seeded } from './sample-results.ts'
+import { createRandom } from '../../load/random.ts'
+import { type Sample, sampleResult } from './sample-results.ts'
 
 /** Runs of one side; those of the sides take turns, as `--against` makes them. */
 function runs(count: number, sample: Sample & { turn?: 0 | 1 } = {}): RunResult[] {
@@ -65,7 +66,7 @@ describe('the rank test', () => {
   })
 
   test('goes on with an approximation that is close where both are known', () => {
-    const random = seeded(5)
+    const random = createRandom(5)
     const half = EXACT_VALUES_MAX / 2
     for (const shift of [0, 0.1, 0.2]) {
       const a = Array.from({ length: half }, random)
@@ -77,7 +78,7 @@ describe('the rank test', () => {
   })
 
   test('with equal sources says "significant" no more often than it may', () => {
-    const random = seeded(9)
+    const random = createRandom(9)
     const sample = () => Array.from({ length: 7 }, random)
     const hits = Array.from({ length: 2000 }, () => rankTest(sample(), sample())).filter(p => p < 0.01)
     expect(hits.length).toBeLessThan(2000 * 0.02)

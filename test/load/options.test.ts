@@ -121,6 +121,8 @@ describe('a wrong command line', () => {
       '--url http://relay',
       '--url: "http://relay" is not allowed; it must be a URL that begins with ws:// or wss://',
     ],
+    ['--url ws://me:secret@relay', '--url: ws://…@relay has a user or a password in it'],
+    ['--url ws://relay --metrics ftp://me:secret@relay/x?y', '--metrics: "ftp://…@relay/x?…" is not allowed'],
     ['--url ws://relay', 'publishing by the server API needs --api URL'],
     ['--url ws://relay --publish client --transport tcp', '--transport tcp needs --tcp'],
     ['--tcp relay:8001 --publish client', '--transport ws needs --url'],

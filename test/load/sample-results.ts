@@ -1,6 +1,7 @@
 // Made-up results of load runs for tests of what reads them: as real ones look, all numbers from a seed.
 
 import type { Interval, LatencySummary, RunResult, Verdict } from '../../load/model.ts'
+import { createRandom } from '../../load/random.ts'
 
 export type Sample = Readonly<{
   seed?: number
@@ -18,7 +19,7 @@ export function sampleResult({
   verdict,
   lost = 0,
 }: Sample = {}): RunResult {
-  const random = seeded(seed)
+  const random = createRandom(seed)
   const noisy = (value: number, share = 0.05) => value * (1 + (random() * 2 - 1) * share)
   const series = Array.from({ length: seconds }, (_, index) => interval(index + 1, seconds, slower, noisy))
   const expected = 1_203_400
@@ -179,16 +180,5 @@ function summary(count: number, p50Us: number, noisy: Noisy): LatencySummary {
     p999Us: at(99.9) * factor,
     maxUs: at(100 - 100 / count) * factor,
     distribution: percentiles.map(percentile => [percentile, at(percentile) * factor] as const),
-  }
-}
-
-/** mulberry32: numbers in [0, 1) from a seed. */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 }
