@@ -18,7 +18,7 @@ before the environment, that before the file, and the file before the default. W
 
 Without a configuration an open development profile runs, on loopback only.
 Exit codes: 0 ended as asked, 1 could not start (a taken port, say) or is not healthy, 2 wrong
-configuration or arguments, 130 ended at once by a second signal.
+configuration or arguments, 130 and 143 ended at once by a second signal, 137 did not end in time.
 `
 
 export async function help(_argv: readonly string[], print: (text: string) => void): Promise<number> {

@@ -12,9 +12,6 @@ export type RunningRelay = Readonly<{
 
 export type StartRelay = (loaded: LoadedConfig) => Promise<RunningRelay>
 
-/** As a shell reports a process that Ctrl-C ended. */
-const EXIT_CODE_INTERRUPTED = 130
-
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const
 
 /**
@@ -50,7 +47,10 @@ export async function runUntilStopped(loaded: LoadedConfig, startRelay: StartRel
       asked = next
       stop()
     } else if (!isEcho(asked, next)) {
-      process.exit(EXIT_CODE_INTERRUPTED)
+      // By the signal's own default: process.exit() would abort with a crash report, as it can't end shards that hold
+      // sockets.
+      for (const each of SIGNALS) process.removeAllListeners(each)
+      process.kill(process.pid, signal)
     }
   }
   // They stay until the process is gone: an echo that comes late must not end it in the midst of its last steps.

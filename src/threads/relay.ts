@@ -85,7 +85,8 @@ export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
     log.info({ reason }, 'relay is stopping')
     const tooLate = setTimeout(() => {
       log.error({ timeoutMs }, 'threads did not end in time')
-      process.exit(EXIT_TOO_LATE)
+      // process.exit() would abort with a crash report: it can't end shards that hold sockets.
+      process.kill(process.pid, 'SIGKILL')
     }, timeoutMs)
     acceptor?.stopAccepting()
     await supervisor.drain(Math.min(drainMs, timeoutMs / 2))
@@ -181,7 +182,6 @@ function connectionLimitOf(configured: number, log: Log): number {
   return configured === 0 ? bearable : Math.min(configured, bearable)
 }
 
-const EXIT_TOO_LATE = 1
 /** With TLS the shards listen themselves. */
 const NO_ACCEPTOR: Acceptance = { add: () => {}, remove: () => {} }
 

@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
+import { WebSocket } from 'ws'
 import { isEcho } from '../../src/cli/serve.ts'
+import { startTestRelay } from '../support/relay.ts'
 
 const PROGRAM = fileURLToPath(new URL('processes/serve.ts', import.meta.url))
 
@@ -20,7 +22,7 @@ function start(mode: string) {
       waiting = { text, resolve }
       if (printed.includes(text)) resolve()
     })
-  const ended = once(child, 'close').then(([code]) => code as number | null)
+  const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals)
   return { child, until, ended }
 }
 
@@ -41,7 +43,21 @@ test('a second signal ends the process at once', async () => {
   child.kill('SIGTERM')
   await until('stopping SIGTERM')
   child.kill('SIGINT')
-  expect(await ended).toBe(130)
+  expect(await ended).toBe('SIGINT')
+})
+
+test('a second signal ends a relay with clients, and nothing crashes on the way', async () => {
+  const relay = await startTestRelay({ shutdown: { drain_time: '10s' } })
+  const client = new WebSocket(relay.websocketUrl)
+  await once(client, 'open')
+  // It takes no goodbye, so the relay waits for it.
+  client.pause()
+  const ended = once(relay.process, 'exit')
+  relay.process.kill('SIGTERM')
+  await expect.poll(() => relay.log.some(({ msg }) => msg === 'relay is stopping')).toBe(true)
+  relay.process.kill('SIGINT')
+  expect(await ended).toEqual([null, 'SIGINT'])
+  client.terminate()
 })
 
 test('a stop that fails ends the process with an error', async () => {
