@@ -1,4 +1,5 @@
-// Keeps the structure of src/: layers, no cycles, who may import what, sizes and names. It reads the sources as text.
+// Keeps the structure of src/ and of the tools beside it: layers, no cycles, who may import what, sizes and names. It
+// reads the sources as text.
 
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, sep } from 'node:path'
@@ -38,6 +39,40 @@ const ONLY_IN: readonly (readonly [module: string, places: readonly string[]])[]
   ['node:sqlite', ['messenger/']],
 ]
 
+/** Programs beside the relay: it needs none of them. */
+const TOOLS = ['load', 'bench', 'dashboards']
+
+/** The same for these. */
+const OF_TOOLS_ONLY_IN: readonly (readonly [module: string, places: readonly string[]])[] = [
+  // Who publishes by the server API.
+  ['undici', ['load/generator/api-lane.ts']],
+  // It draws in the reader's browser: the page takes it as text.
+  ['uplot', []],
+  ['playwright-core', ['load/report/pictures.ts']],
+  ['node:worker_threads', ['load/generator/', 'load/stage/thread.ts', 'load/target/leash.ts', 'bench/']],
+  ['node:child_process', ['load/target/', 'load/peers/program.ts', 'dashboards/write.ts', 'bench/speed/']],
+  ['uWebSockets.js', ['load/peers/servers/', 'bench/speed/raw-server.ts']],
+  ['ws', ['load/peers/servers/']],
+  ['socket.io', ['load/peers/servers/']],
+  ['zod', ['load/compare/read.ts']],
+  ['tinybench', ['bench/bench.ts']],
+]
+
+/** What each folder of load/ knows of it besides itself and the contracts. Others are programs, which may know all. */
+const LOAD_CONTRACTS = ['model.ts', 'scenario.ts', 'errors.ts', 'random.ts', 'machine.ts', 'shown-url.ts']
+const LOAD_FOLDERS: Readonly<Record<string, readonly string[]>> = {
+  compare: ['report/'],
+  generator: ['ledger/'],
+  knee: ['ledger/', 'options.ts', 'report/'],
+  ledger: ['generator/requests.ts', 'report/units.ts'],
+  peers: ['generator/', 'knee/', 'ledger/', 'report/', 'run-load.ts', 'scenarios/', 'target/'],
+  report: ['compare/read.ts'],
+  // Neither sockets nor threads.
+  scenarios: ['report/units.ts'],
+  stage: ['generator/', 'ledger/', 'target/'],
+  target: ['generator/requests.ts'],
+}
+
 /** Words that say nothing, as parts of names of files or of what they export. */
 const EMPTY_WORDS = /manager|handler|helper|util|service|common|impl(?![a-z])/i
 const EMPTY_WORDS_IN_NAMES = /(?:Manager|Handler|Helper|Util|Service|Common|Impl)(?:s\b|[A-Z]|\b)/
@@ -45,10 +80,18 @@ const EMPTY_WORDS_IN_NAMES = /(?:Manager|Handler|Helper|Util|Service|Common|Impl
 type Import = Readonly<{ from: string; how: 'value' | 'type' | 'call' }>
 type Source = Readonly<{ path: string; text: string; code: string; imports: readonly Import[] }>
 
-const sources = listFiles(join(ROOT, 'src'))
-  .filter(path => path.endsWith('.ts'))
-  .map(path => readSource(path))
+/** Paths are relative to src/. */
+const sources = sourcesIn('src', join(ROOT, 'src'))
 const byPath = new Map(sources.map(source => [source.path, source]))
+/** Paths are relative to the project. */
+const tools = TOOLS.flatMap(folder => sourcesIn(folder, ROOT))
+const all = [...sources, ...tools]
+
+function sourcesIn(folder: string, base: string): Source[] {
+  return listFiles(join(ROOT, folder))
+    .filter(path => path.endsWith('.ts'))
+    .map(path => readSource(path, base))
+}
 
 function listFiles(folder: string): string[] {
   if (!existsSync(folder)) return []
@@ -58,15 +101,10 @@ function listFiles(folder: string): string[] {
     .sort()
 }
 
-function readSource(path: string): Source {
+function readSource(path: string, base: string): Source {
   const text = readFileSync(path, 'utf8')
   const code = withoutComments(text)
-  return { path: pathOf(path), text, code, imports: importsOf(code) }
-}
-
-/** Relative to src/, with slashes. */
-function pathOf(path: string): string {
-  return relative(join(ROOT, 'src'), path).replaceAll(sep, '/')
+  return { path: relative(base, path).replaceAll(sep, '/'), text, code, imports: importsOf(code) }
 }
 
 function withoutComments(text: string): string {
@@ -103,8 +141,11 @@ function isIn(path: string, places: readonly string[]): boolean {
 }
 
 /** Lines `file: what is wrong`, for all files together: one run tells all that is wrong. */
-function problems(find: (source: Source) => readonly (string | false)[]): string[] {
-  return sources.flatMap(source =>
+function problems(
+  find: (source: Source) => readonly (string | false)[],
+  among: readonly Source[] = sources,
+): string[] {
+  return among.flatMap(source =>
     find(source)
       .filter(problem => problem !== false)
       .map(problem => `${source.path}: ${problem}`),
@@ -112,11 +153,13 @@ function problems(find: (source: Source) => readonly (string | false)[]): string
 }
 
 describe('imports', () => {
-  test('are found in all files, or this test would keep nothing', () => {
+  test('are found in all files, or this test would keep nothing; src/ needs nothing from elsewhere', () => {
     expect(sources.length).toBeGreaterThan(50)
-    const all = sources.flatMap(source => source.imports.filter(isRelative).map(one => targetOf(source, one)))
-    expect(all.length).toBeGreaterThan(200)
-    expect(all.filter(path => !byPath.has(path))).toEqual([])
+    const targets = sources.flatMap(source =>
+      source.imports.filter(isRelative).map(one => targetOf(source, one)),
+    )
+    expect(targets.length).toBeGreaterThan(200)
+    expect(targets.filter(path => !byPath.has(path))).toEqual([])
   })
 
   test('go to lower layers and to the own folder only', () => {
@@ -133,28 +176,39 @@ describe('imports', () => {
   test('make no cycles', () => {
     // Type imports count as well. An import() does not: it is a call like any other, as where the table of commands
     // loads a command when it is asked for.
-    const next = new Map(
-      sources.map(source => {
-        const values = source.imports.filter(one => isRelative(one) && one.how !== 'call')
-        return [source.path, values.map(one => targetOf(source, one))]
-      }),
-    )
-    expect(findCycles(next)).toEqual([])
+    const graphOf = (files: readonly Source[]) =>
+      new Map(
+        files.map(source => {
+          const values = source.imports.filter(one => isRelative(one) && one.how !== 'call')
+          return [source.path, values.map(one => targetOf(source, one))]
+        }),
+      )
+    expect(findCycles(graphOf(sources))).toEqual([])
+    expect(findCycles(graphOf(tools))).toEqual([])
   })
 
-  test.each(ONLY_IN)('%s is imported only in %j', (module, places) => {
-    const found = problems(({ path, imports }) => [
-      imports.some(({ from }) => from === module) && !isIn(path, places) && `imports ${module}`,
-    ])
+  test.each([
+    ...ONLY_IN.map(rule => ['src', ...rule] as const),
+    ...OF_TOOLS_ONLY_IN.map(rule => ['the tools', ...rule] as const),
+  ])('of %s: %s is imported only in %j', (where, module, places) => {
+    const found = problems(
+      ({ path, imports }) => [
+        imports.some(({ from }) => from === module) && !isIn(path, places) && `imports ${module}`,
+      ],
+      where === 'src' ? sources : tools,
+    )
     expect(found).toEqual([])
   })
 
   test('name files with their ending, and none is an index of others', () => {
-    const found = problems(({ path, imports, code }) => [
-      path.endsWith('index.ts') && 'is an index',
-      /^export\s+(?:type\s)?(?:\*|\{[^}]*\})\s+from\b/m.test(code) && 're-exports',
-      ...imports.map(one => isRelative(one) && !/\.(ts|js|json)$/.test(one.from) && `imports ${one.from}`),
-    ])
+    const found = problems(
+      ({ path, imports, code }) => [
+        path.endsWith('index.ts') && 'is an index',
+        /^export\s+(?:type\s)?(?:\*|\{[^}]*\})\s+from\b/m.test(code) && 're-exports',
+        ...imports.map(one => isRelative(one) && !/\.(ts|js|json)$/.test(one.from) && `imports ${one.from}`),
+      ],
+      all,
+    )
     expect(found).toEqual([])
   })
 
@@ -165,6 +219,50 @@ describe('imports', () => {
       ),
     )
     expect(found).toEqual([])
+  })
+})
+
+describe('imports of the tools', () => {
+  const relativeOf = (source: Source) => source.imports.filter(isRelative).map(one => targetOf(source, one))
+
+  test('are found in all files', () => {
+    expect(tools.length).toBeGreaterThan(100)
+    expect(tools.flatMap(relativeOf).filter(path => !existsSync(join(ROOT, path)))).toEqual([])
+  })
+
+  test('name no test, and load/ knows neither benches nor more of the relay than its base', () => {
+    const places: Readonly<Record<string, readonly string[]>> = {
+      load: ['load/', 'src/base/'],
+      bench: ['bench/', 'load/', 'src/'],
+      dashboards: ['dashboards/'],
+    }
+    const found = problems(
+      source =>
+        relativeOf(source).map(path => !isIn(path, places[folderOf(source.path)]!) && `imports ${path}`),
+      tools,
+    )
+    expect(found).toEqual([])
+  })
+
+  test.each(Object.entries(LOAD_FOLDERS))('of load/%s go to %j and the contracts only', (folder, others) => {
+    const places = [`${folder}/`, ...others, ...LOAD_CONTRACTS].map(place => `load/${place}`)
+    const files = tools.filter(({ path }) => path.startsWith(`load/${folder}/`))
+    expect(files.length).toBeGreaterThan(0)
+    const found = problems(
+      source => relativeOf(source).map(path => !isIn(path, [...places, 'src/base/']) && `imports ${path}`),
+      files,
+    )
+    expect(found).toEqual([])
+  })
+
+  test('are ruled in each folder of load/', () => {
+    const folders = new Set(
+      tools
+        .map(({ path }) => path.split('/'))
+        .filter(parts => parts[0] === 'load' && parts.length > 2)
+        .map(parts => parts[1]),
+    )
+    expect([...folders].sort()).toEqual(Object.keys(LOAD_FOLDERS).sort())
   })
 })
 
@@ -207,7 +305,10 @@ describe('places', () => {
 describe('each file', () => {
   test('begins with a comment that says what it is', () => {
     // main.ts and whatever else is started directly may have a hashbang before it.
-    const found = problems(({ text }) => [!/^(?:#!.*\n)?\/\/ \S/.test(text) && 'begins without a comment'])
+    const found = problems(
+      ({ text }) => [!/^(?:#!.*\n)?\/\/ \S/.test(text) && 'begins without a comment'],
+      all,
+    )
     expect(found).toEqual([])
   })
 
@@ -215,7 +316,7 @@ describe('each file', () => {
     const found = problems(({ text }) => {
       const lines = text.trimEnd().split('\n').length
       return [lines > FILE_LINES_MAX && `has ${lines} lines`]
-    })
+    }, all)
     expect(found).toEqual([])
   })
 
@@ -229,15 +330,17 @@ describe('each file', () => {
         path.split('/').some(part => EMPTY_WORDS.test(part)) && 'has an empty word in its path',
         ...names.map(name => EMPTY_WORDS_IN_NAMES.test(upperFirst(name)) && `exports ${name}`),
       ]
-    })
+    }, all)
     expect(found).toEqual([])
   })
 
   test('extends nothing but Error', () => {
-    const found = problems(({ code }) =>
-      [...code.matchAll(/\bclass\s+\w+(?:<[^{]*>)?\s+extends\s+(\w+)/g)].map(
-        ([, parent]) => !parent!.endsWith('Error') && `extends ${parent}`,
-      ),
+    const found = problems(
+      ({ code }) =>
+        [...code.matchAll(/\bclass\s+\w+(?:<[^{]*>)?\s+extends\s+(\w+)/g)].map(
+          ([, parent]) => !parent!.endsWith('Error') && `extends ${parent}`,
+        ),
+      all,
     )
     expect(found).toEqual([])
   })

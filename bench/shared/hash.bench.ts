@@ -1,3 +1,5 @@
+// What it costs to find the home of a channel by its name.
+
 import { hashInto } from '../../src/shared/hash.ts'
 import { perCall } from '../bench.ts'
 
