@@ -26,7 +26,10 @@ export function createProgress(screen: Screen): Progress {
     show(interval) {
       const line = lineOf(interval)
       if (screen.isTTY) {
-        screen.write(`${CLEAR_LINE}${line.slice(0, (screen.columns ?? COLUMNS) - 1)}`)
+        // Some terminals say that they have no columns at all.
+        const width = (screen.columns || COLUMNS) - 1
+        const fitting = line.length > width ? shortLineOf(interval).slice(0, width) : line
+        screen.write(`${CLEAR_LINE}${fitting}`)
         open = true
         return
       }
@@ -46,7 +49,7 @@ export function createProgress(screen: Screen): Progress {
   }
 }
 
-export function lineOf(interval: Interval): string {
+function lineOf(interval: Interval): string {
   const { atS, phase, connections, publishesPerSecond, deliveriesPerSecond, p50Us, p99Us, serverCores } =
     interval
   const silent = deliveriesPerSecond === 0
@@ -58,4 +61,18 @@ export function lineOf(interval: Interval): string {
     ...(silent ? [] : [`p50 ${formatUs(p50Us)}  p99 ${formatUs(p99Us)}`]),
     ...(serverCores === undefined ? [] : [`server ${formatCores(serverCores)} cores`]),
   ].join('  ')
+}
+
+/** The same for terminals of 80 columns, which is what most begin with. */
+function shortLineOf(interval: Interval): string {
+  const { atS, phase, connections, publishesPerSecond, deliveriesPerSecond, p50Us, p99Us, serverCores } =
+    interval
+  return [
+    `${atS.toFixed(0)} s ${phase}`,
+    `${formatCount(connections)} conn`,
+    `${formatRate(publishesPerSecond)} pub/s`,
+    `${formatCount(deliveriesPerSecond)} del/s`,
+    ...(deliveriesPerSecond === 0 ? [] : [`p50 ${formatUs(p50Us)} p99 ${formatUs(p99Us)}`]),
+    ...(serverCores === undefined ? [] : [`CPU ${formatCores(serverCores)}`]),
+  ].join(' ')
 }

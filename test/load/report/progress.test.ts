@@ -41,6 +41,13 @@ test('a terminal has one line, which is written over and is gone in the end', ()
   for (const text of terminal.written) expect(text.replace('\r\x1b[K', '').length).toBeLessThan(40)
 })
 
+test.each([80, 0])('a terminal of %i columns gets all figures, in a shorter line', columns => {
+  const terminal = screen(true, columns)
+  createProgress(terminal).show({ ...interval(12, 'warm-up'), deliveriesPerSecond: 999_999 })
+  const shown = '12 s warm-up 1,000 conn 200 pub/s 999,999 del/s p50 1.50 ms p99 9.00 ms CPU 0.40'
+  expect(terminal.written).toEqual([`\r\x1b[K${columns === 80 ? shown.slice(0, 79) : shown}`])
+})
+
 test('elsewhere there is a line every five seconds, and at the beginning of a phase', () => {
   const file = screen(false)
   const progress = createProgress(file)
