@@ -4,7 +4,7 @@
 
 import { compareResults } from './compare/comparison.ts'
 import { renderComparison } from './compare/table.ts'
-import { type CommandIo, INTERRUPTED_CODE } from './load-command.ts'
+import type { CommandIo } from './load-command.ts'
 import { RESULT_SCHEMA, type RunResult } from './model.ts'
 import type { Options } from './options.ts'
 import { writeResult } from './report/files.ts'
@@ -12,6 +12,7 @@ import { createProgress } from './report/progress.ts'
 import { runLoad } from './run-load.ts'
 import { OWN_ROOT } from './target/relay.ts'
 import { openWorktree, type Worktree } from './target/worktree.ts'
+import { INTERRUPTED_CODE } from './terminal.ts'
 import { takeTurns } from './turns.ts'
 
 /**

@@ -4,13 +4,14 @@
 import { LoadError, OptionError } from './errors.ts'
 import { type Found, findHighest, type Probed } from './knee/search.ts'
 import { findingsOf, judgeStep, lineOfKnee, lineOfStep, type Step } from './knee/steps.ts'
-import { type CommandIo, hasColor, INTERRUPTED_CODE } from './load-command.ts'
+import { type CommandIo, hasColor } from './load-command.ts'
 import type { Load, RunResult } from './model.ts'
 import type { KneeOptions, Options } from './options.ts'
 import { writeResult } from './report/files.ts'
 import { createProgress } from './report/progress.ts'
 import { renderTable } from './report/table.ts'
 import { runLoad } from './run-load.ts'
+import { INTERRUPTED_CODE } from './terminal.ts'
 
 /** Seconds that are measured in a step; the run that confirms has all of the load's duration. */
 const STEP_S = 3

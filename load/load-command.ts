@@ -7,6 +7,7 @@ import { writeResult } from './report/files.ts'
 import { createProgress, type Screen } from './report/progress.ts'
 import { renderFiles, renderRuns, renderTable } from './report/table.ts'
 import { runLoad } from './run-load.ts'
+import { INTERRUPTED_CODE } from './terminal.ts'
 
 /** Where a command writes to, and what ends it early. */
 export type CommandIo = Readonly<{
@@ -16,8 +17,6 @@ export type CommandIo = Readonly<{
   signal: AbortSignal
   env: Readonly<Record<string, string | undefined>>
 }>
-
-export const INTERRUPTED_CODE = 130
 
 /** @returns the exit code; @throws LoadError, OptionError */
 export async function loadCommand(options: Options, io: CommandIo): Promise<number> {

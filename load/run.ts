@@ -5,22 +5,18 @@ import { compareCommand } from './compare.ts'
 import { LoadError, OptionError, reasonOf } from './errors.ts'
 import { helpText } from './help.ts'
 import { kneeCommand } from './knee.ts'
-import { INTERRUPTED_CODE, loadCommand } from './load-command.ts'
+import { loadCommand } from './load-command.ts'
 import { type Options, parseOptions } from './options.ts'
 import { prepareFolder } from './report/files.ts'
 import { scenarios } from './scenarios/list.ts'
+import { outliveReaders, whenInterrupted } from './terminal.ts'
 
 // Node's own exit code for an error that nobody caught is 1, which here means lost messages.
 process.on('uncaughtException', error => {
   process.stderr.write(`load: ${error.stack}\n`)
   process.exit(new LoadError().exitCode)
 })
-// Whoever reads along may stop (`| head`), and a terminal may be closed: the run goes on, and is kept in its file.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
-  })
-}
+outliveReaders()
 process.exitCode = await main(process.argv.slice(2))
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -34,7 +30,7 @@ async function main(argv: readonly string[]): Promise<number> {
     const options = parseOptions(argv, process.env, scenarios)
     await prepareFolder(options.out.folder)
     const command = commandFor(options)
-    return await command(options, { out, err: process.stderr, signal: signalled(), env: process.env })
+    return await command(options, { out, err: process.stderr, signal: whenInterrupted(), env: process.env })
   } catch (error) {
     const isKnown = error instanceof OptionError || error instanceof LoadError
     process.stderr.write(`load: ${isKnown || !(error instanceof Error) ? reasonOf(error) : error.stack}\n`)
@@ -45,16 +41,4 @@ async function main(argv: readonly string[]): Promise<number> {
 function commandFor({ against, knee }: Options) {
   if (against !== undefined) return againstCommand
   return knee === undefined ? loadCommand : kneeCommand
-}
-
-/** The first ^C (or a closed terminal) ends the run with what there is; the second the program, and all it started. */
-function signalled(): AbortSignal {
-  const controller = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(name, () => {
-      if (controller.signal.aborted) process.exit(INTERRUPTED_CODE)
-      controller.abort()
-    })
-  }
-  return controller.signal
 }

@@ -40,8 +40,8 @@ const RECEIVERS_MAX = 64
 const CONNECTIONS_MAX = 1_000_000
 
 const SHAPES: readonly Shape[] = [
-  shapeOf('wide', 1000, 100),
-  shapeOf('middle', 100, 1000),
+  shapeOf('wide', 1000, 50),
+  shapeOf('middle', 100, 500),
   shapeOf('fast', 100, 10_000),
 ]
 /** Its figures mean nothing. */

@@ -48,8 +48,12 @@ export async function writeResult(
   return files.map(file => relative('', file))
 }
 
-/** @returns the name without its ending */
-async function writeUnderFreeName(name: string, text: string): Promise<string> {
+/**
+ * @param name of the file, without its ending; its folder is there (prepareFolder)
+ * @returns the name that was free, without its ending
+ * @throws LoadError
+ */
+export async function writeUnderFreeName(name: string, text: string): Promise<string> {
   for (let number = 1; number <= SAME_NAME_MAX; number++) {
     const stem = number === 1 ? name : `${name}-${number}`
     if (await writeWhole(`${stem}.json`, text, 'wx')) return stem

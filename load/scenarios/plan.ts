@@ -15,7 +15,7 @@ const WARM_UP_S = 3
 export const USUAL: Load = {
   subscribers: 1000,
   channels: 4,
-  rate: 200,
+  rate: 100,
   size: 128,
   durationS: 20,
   transport: 'ws',

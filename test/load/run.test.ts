@@ -77,6 +77,18 @@ describe('npm run load', () => {
     expect(stderr).not.toMatch(/^ +\d+ s /m)
   })
 
+  test('goes on and is kept when nobody reads its output any more', async () => {
+    const out = join(folder, 'unread')
+    const child = spawn(process.execPath, [RUN, '--smoke', '--no-report', '--out', out], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    child.stdout.destroy()
+    child.stderr.once('data', () => child.stderr.destroy())
+    const [code] = await once(child, 'close')
+    expect([0, 3]).toContain(code)
+    expect(await readdir(out)).toEqual([expect.stringMatching(/-fanout\.json$/)])
+  })
+
   test('keeps all of several runs, and counts the worst of them', async () => {
     const { code, stdout } = await load(['--smoke', '--repeat', '2', '--json', '--no-report', '--quiet'])
     const { runs }: { runs: RunResult[] } = JSON.parse(stdout)
@@ -107,6 +119,12 @@ describe('npm run load', () => {
       ['--subscribers', '900000', '--sources', '127.0.0.2-127.0.0.99'],
       2,
       '--subscribers: 900,000 is more than this machine bears',
+    ],
+    [['--smoke', '--sources', '203.0.113.7'], 2, '--sources: 203.0.113.7 is no address of this machine'],
+    [
+      ['--smoke', '--url', 'ws://127.0.0.1:1', '--publish', 'client', '--metrics', 'http://127.0.0.1:1'],
+      4,
+      '--metrics: http://127.0.0.1:1/ gives no Prometheus page',
     ],
     [['--smoke', '--url', 'ws://127.0.0.1:1', '--publish', 'client'], 4, 'ECONNREFUSED'],
     [['--smoke', '--url', 'ws://127.0.0.1:1', '--api', 'http://127.0.0.1:1'], 4, 'ECONNREFUSED'],

@@ -67,10 +67,7 @@ export async function startTestRelay(config: Record<string, any> = {}): Promise<
   const child = spawn(process.execPath, [MAIN, '--config', file], { stdio: ['ignore', 'pipe', 'inherit'] })
   const exited = once(child, 'exit').then(([code]) => code as number | null)
   running.add(child)
-  void exited.then(() => {
-    running.delete(child)
-    return rm(directory, { recursive: true, force: true })
-  })
+  void exited.then(() => running.delete(child))
   const log: LogLine[] = []
   const waiting = new Set<() => void>()
   createInterface({ input: child.stdout }).on('line', line => {
@@ -94,7 +91,8 @@ export async function startTestRelay(config: Record<string, any> = {}): Promise<
       )
       check()
     })
-  const ready = await logged('relay is ready')
+  // It reads its configuration once, at start.
+  const ready = await logged('relay is ready').finally(() => rm(directory, { recursive: true, force: true }))
   const portOf = (key: string) => Number(String(ready[key]).match(/:(\d+)(\/|$)/)?.[1] ?? 0)
   const ports = { http: portOf('websocket'), tcp: portOf('tcp'), internal: portOf('internal') }
   const internal = `http://127.0.0.1:${ports.internal}`
