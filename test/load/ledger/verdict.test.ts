@@ -166,6 +166,10 @@ describe('no limit of the generator is', () => {
       receiver({ delayP99Us: 50_000 }, latency({ p99Us: 100_000 })),
     ],
     ['lateness that is small beside it', offered({ latenessP99Us: 50_000 }, latency({ p99Us: 100_000 }))],
+    [
+      'a publisher that waits for a core but is in time',
+      { ...GOOD, threads: [{ ...PUBLISHER, waitedForCore: 0.5 }] },
+    ],
     ['a busy main thread', { ...GOOD, threads: [{ ...RECEIVER, name: 'main', utilization: 1 }] }],
     ['a rate within the rounding of windows', offered({ sentPerSecond: 99.1 })],
     ['anything, where there is no latency', receiver({ utilization: 1 }, latency({ count: 0 }))],
