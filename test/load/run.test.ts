@@ -25,7 +25,8 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-type Ended = Readonly<{ code: number | null; stdout: string; stderr: string }>
+/** `out`: the folder with what it wrote. */
+type Ended = Readonly<{ code: number | null; stdout: string; stderr: string; out: string }>
 
 /** @param onOutput told what has been written to stderr so far; may end the program */
 async function load(
@@ -33,7 +34,8 @@ async function load(
   env: Record<string, string> = {},
   onOutput: (stderr: string, kill: (signal: NodeJS.Signals) => void) => void = () => {},
 ): Promise<Ended> {
-  const child = spawn(process.execPath, [RUN, ...args, '--out', folder], {
+  const out = await mkdtemp(join(folder, 'run-'))
+  const child = spawn(process.execPath, [RUN, ...args, '--out', out], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -47,12 +49,13 @@ async function load(
     onOutput(stderr, signal => child.kill(signal))
   })
   const [code] = await once(child, 'close')
-  return { code, stdout, stderr }
+  return { code, stdout, stderr, out }
 }
 
-describe('npm run load', () => {
+// Together: they wait for most of their time.
+describe.concurrent('npm run load', () => {
   test('runs against a relay of its own, tells what came out and keeps it', async () => {
-    const { code, stdout, stderr } = await load(['--smoke'])
+    const { code, stdout, stderr, out } = await load(['--smoke'])
     expect([0, 3], stderr).toContain(code)
     for (const text of ['fanout: ', 'Ledger', 'every recipient', 'receiver 0', 'publisher', 'Written: ']) {
       expect(stdout).toContain(text)
@@ -60,10 +63,10 @@ describe('npm run load', () => {
     expect(stdout.split('\n').filter(line => line.length > 100)).toEqual([])
     expect(stderr).toContain('connections')
     expect(stdout).not.toContain('\x1b')
-    const files = await readdir(folder)
+    const files = await readdir(out)
     const result = files.find(file => file.endsWith('-fanout.json'))!
     expect(files).toContain(result.replace('.json', '.html'))
-    expect(JSON.parse(await readFile(join(folder, result), 'utf8'))).toMatchObject({
+    expect(JSON.parse(await readFile(join(out, result), 'utf8'))).toMatchObject({
       scenario: 'fanout',
       target: { kind: 'own' },
     })
