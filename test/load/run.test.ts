@@ -181,7 +181,7 @@ describe('a deployed relay', () => {
   })
 })
 
-test('a relay that dies in the middle ends the run, with what it said', async () => {
+test.concurrent('a relay that dies in the middle ends the run, with what it said', async () => {
   const target = await startOwnRelay(fanout, fanout.defaults, { shards: 1 })
   try {
     const load = { ...fanout.defaults, ...fanout.smoke, durationS: 600 }
@@ -195,7 +195,7 @@ test('a relay that dies in the middle ends the run, with what it said', async ()
   }
 })
 
-test('what is interrupted while the relay restarts leaves no relay and no folder', async () => {
+test.concurrent('what is interrupted while the relay restarts leaves no relay and no folder', async () => {
   const folders = async () =>
     (await readdir(tmpdir())).filter(name => name.startsWith('fanwire-load-histories-'))
   const before = await folders()
@@ -220,7 +220,7 @@ test('what is interrupted while the relay restarts leaves no relay and no folder
   expect((await folders()).filter(name => !before.includes(name))).toEqual([])
 })
 
-test('a deployed relay that is gone for good ends the run, once nobody is connected any more', async () => {
+test.concurrent('a deployed relay that is gone for good ends the run, once nobody is connected any more', async () => {
   const relay = await startTestRelay()
   const target = deployedRelay({
     websocket: relay.websocketUrl,
