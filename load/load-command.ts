@@ -29,8 +29,11 @@ export async function loadCommand(options: Options, io: CommandIo): Promise<numb
   if (json) io.out.write(`${JSON.stringify(result)}\n`)
   screen.write(`\n${renderTable(shown, { color: hasColor(screen, io.env) })}\n`)
   if (runs.length > 1) screen.write(`${renderRuns(runs, shown)}\n`)
+  const code = worstOf(runs)
+  if (runs.length > 1 && code !== shown.verdict.exitCode)
+    screen.write(`Exit code ${code}: that of the worst run, which is not the one shown.\n`)
   screen.write(renderFiles(runs, await writeResult(folder, result, shown, report)))
-  return runs.some(({ interrupted }) => interrupted) ? INTERRUPTED_CODE : worstOf(runs)
+  return runs.some(({ interrupted }) => interrupted) ? INTERRUPTED_CODE : code
 }
 
 async function makeRuns(options: Options, { err, signal }: CommandIo): Promise<readonly RunResult[]> {

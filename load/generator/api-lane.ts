@@ -61,7 +61,8 @@ export class ApiLane implements Lane {
       throw new Error(`can't reach the server API at ${url}: ${reasonOf(error)}`)
     })
     const [outcome] = outcomesOf(answer, 1)
-    if (outcome!.kind !== 'acknowledged') throw new Error(`${url} answered ${problemOf(answer)}`)
+    if (outcome!.kind !== 'acknowledged')
+      throw new Error(`${url} answered ${problemOf(answer)}${hintOf(answer.status)}`)
   }
 
   take(channel: number, dueUs: number): boolean {
@@ -176,4 +177,9 @@ function isOfConnecting(error: unknown): boolean {
 function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException
   return code ?? message
+}
+
+/** A key that is missing or wrong is the usual reason. */
+function hintOf(status: number): string {
+  return status === 401 ? ' (--api-key or FANWIRE_LOAD_API_KEY gives the key)' : ''
 }

@@ -70,11 +70,14 @@ export function judge(evidence: Evidence): Verdict {
       ...serverShortfalls(evidence),
       ...bookRemarks(evidence),
       // Of figures that are not valid nobody needs to know how far to trust them.
-      ...(latencyValid ? doubtsOfFigures(evidence) : []),
+      ...(latencyValid ? doubtsOfFigures(evidence) : [WAY_OUT]),
       ...evidence.remarks,
     ],
   }
 }
+
+const WAY_OUT =
+  'For valid latencies: run it on a quieter machine, make the load smaller (--rate, --subscribers), or add threads (--receivers).'
 
 /**
  * Whether the server did all that was asked of it: nothing missing, nothing refused, the rate held, and the figures

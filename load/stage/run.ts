@@ -151,7 +151,7 @@ export class Run {
     const failed = answers.reduce((count, answer) => count + answer.failed, 0)
     this.#connected += connected
     if (failed > 0) {
-      const text = `${failed} of ${subscribers.length} subscribers could not connect: ${reasons(answers)}`
+      const text = `${failed} of ${subscribers.length} subscribers could not connect and subscribe: ${reasons(answers)}`
       if (connected === 0) throw new LoadError(text)
       this.faults.push(text)
     }
@@ -370,7 +370,8 @@ function reasons(answers: readonly Connected[]): string {
   const REASONS_MAX = 5
   // Each thread says how often it met a reason; how many failed in all is told already.
   const all = new Set(answers.flatMap(({ errors }) => errors.map(error => error.replace(/ \(\d+×\)$/, ''))))
-  return [...all].slice(0, REASONS_MAX).join('; ')
+  const text = [...all].slice(0, REASONS_MAX).join('; ')
+  return /error 10[23]\b/.test(text) ? `${text} (of its channels: --prefix says how their names begin)` : text
 }
 
 /** A process that was started again begins at 0. */
