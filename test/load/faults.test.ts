@@ -140,11 +140,18 @@ test('stalls of 200 ms show in the latencies, and lose nothing', { timeout: RUN_
 })
 
 test('a generator that stands still half of the time is caught', { timeout: RUN_TIMEOUT_MS }, async () => {
-  const { code, result, shown } = await load(relay.ports, { started: child => throttle(child, 100) })
+  const stopMs = 100
+  const { code, result, shown } = await load(relay.ports, { started: child => throttle(child, stopMs) })
   expect(result.ledger).toEqual(cleanLedger(result))
+  // It is seen for what it is, and not for another reason, such as a machine that is busy with something else: half of
+  // all looks at the clock and of all publications fall into a stop, the latest hundredth of them into its beginning.
+  const receivers = result.generator.threads.filter(({ name }) => name.startsWith('receiver'))
+  expect(receivers.length).toBeGreaterThan(0)
+  for (const { delayP99Us } of receivers) expect(delayP99Us).toBeGreaterThan((stopMs * 1000) / 2)
+  expect(result.offered.latenessP99Us).toBeGreaterThan((stopMs * 1000) / 2)
+  // Which of the limits is named first depends on how long the machine takes for what was left lying meanwhile.
+  expect(result.verdict.generatorLimits).not.toEqual([])
   expect(result.verdict.latencyValid).toBe(false)
-  // Whether it shows as lateness or as waiting for a core depends on when the stops fall.
-  expect(result.verdict.generatorLimits.join('\n')).toMatch(/^(receiver \d|publications|publisher) /m)
   expect(shown.replaceAll(/\s+/g, ' ')).toMatch(
     /^ The generator was the limit: .*? Latency figures are not valid\. /,
   )
