@@ -7,6 +7,7 @@ import { HISTORY_PATH_BYTES_MAX, SHARDS_MAX } from './limits.ts'
 import { choice, duration, flag, integer, section, text } from './option.ts'
 import { channel } from './schema.channel.ts'
 import { client } from './schema.client.ts'
+import { messenger } from './schema.messenger.ts'
 
 function address(description: string) {
   return text(
@@ -67,6 +68,7 @@ export const configSchema = section('', {
     ),
   }),
   channel,
+  messenger,
   shards: integer(
     { default: 0, min: 0, max: SHARDS_MAX },
     'Threads that own connections and channels; 0 = one per core.',
@@ -135,4 +137,5 @@ export const configSchema = section('', {
 export type Config = z.output<typeof configSchema>
 export type ChannelOptions = Config['channel']['without_namespace']
 export type NamespaceOptions = Config['channel']['namespaces'][number]
+export type MessengerOptions = Config['messenger']
 export type TokenOptions = Config['client']['token']

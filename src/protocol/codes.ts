@@ -1,7 +1,13 @@
 // The one table of codes that clients and the HTTP API see. Any thread.
 // Numbers and texts are those of Centrifugo v6, so that its SDKs act on them as their authors meant.
 
-export type ErrorCode = Readonly<{ code: number; message: string; temporary: boolean }>
+export type ErrorCode = Readonly<{
+  code: number
+  message: string
+  temporary: boolean
+  /** When it may be tried again, where that is known. */
+  retryAfterMs?: number
+}>
 export type Disconnect = Readonly<{ code: number; reason: string }>
 export type Unsubscribe = Readonly<{ code: number; reason: string }>
 
@@ -60,6 +66,10 @@ export const disconnects = {
   permissionDenied: { code: 3507, reason: 'permission denied' },
   notAvailable: { code: 3508, reason: 'not available' },
   tooManyErrors: { code: 3509, reason: 'too many errors' },
+  /** Logged out, or the login has expired or was revoked. */
+  sessionEnded: { code: 4500, reason: 'session ended' },
+  /** An administrator has blocked the user, or the account was deleted. */
+  accountClosed: { code: 4501, reason: 'account closed' },
 } as const satisfies Record<string, Disconnect>
 
 /** The same code with a reason that names the bad value, cut to what a close frame can carry. */

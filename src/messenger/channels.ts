@@ -1,0 +1,18 @@
+// Names of the relay's channels that the messenger publishes to. Any thread. Clients can't subscribe to them by
+// themselves: the server does it when they connect.
+
+/** The namespace of all of them; the operator can't use the name for another one. */
+export const MESSENGER_NAMESPACE = 'im'
+
+/** What happens in a conversation. */
+export function conversationChannel(conversation: number): string {
+  return `im:c:${conversation}`
+}
+
+/** What concerns one user alone, on all devices. */
+export function userChannel(user: number): string {
+  return `im:u:${user}`
+}
+
+/** Who came online and who went, in batches. */
+export const PRESENCE_CHANNEL = 'im:presence'

@@ -1,0 +1,4 @@
+// Placeholder until its owner writes it.
+import type { Method } from '../method.ts'
+
+export const archiveMethods: readonly Method[] = []

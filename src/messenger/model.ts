@@ -1,0 +1,151 @@
+// The records that clients see, as zod schemas: types, checks of what comes in, and the reference pages all follow from
+// them. Any thread. Names on the wire are in snake case, times are Unix milliseconds.
+
+import { z } from 'zod'
+
+export const id = z.int().min(1)
+export const seq = z.int().min(1)
+export const timeMs = z.int().min(0)
+/** Files have random ids: 128 bits in base64url. */
+export const fileId = z.string().regex(/^[A-Za-z0-9_-]{22}$/)
+/** The client makes it, so that sending again is not sending twice. */
+export const clientId = z.string().min(1).max(64)
+
+export const userRole = z.enum(['admin', 'user'])
+export const memberRole = z.enum(['owner', 'admin', 'member'])
+export const conversationKind = z.enum(['direct', 'group', 'everyone'])
+export const visibility = z.enum(['public', 'private', 'users', 'conversation'])
+
+export const user = z.object({
+  id,
+  nickname: z.string(),
+  display_name: z.string(),
+  role: userRole,
+  state: z.enum(['active', 'blocked', 'deleted']),
+  /** 0: never seen. */
+  last_seen_ms: timeMs,
+  online: z.boolean().optional(),
+})
+
+export const member = z.object({
+  user: id,
+  role: memberRole,
+  joined_ms: timeMs,
+  /** All up to this message was read, or came to a device. */
+  read_seq: z.int().min(0),
+  delivered_seq: z.int().min(0),
+})
+
+export const file = z.object({
+  id: fileId,
+  owner: id,
+  name: z.string(),
+  size: z.int().min(0),
+  /** By what its bytes say; application/octet-stream when they say nothing known. */
+  type: z.string(),
+  /** The whole file, in hex: what `sha256sum` prints. */
+  sha256: z.string(),
+  created_ms: timeMs,
+  visibility,
+  /** Of images with a preview. `blur`: a tiny picture as data URI to show until it has loaded. */
+  width: z.int().optional(),
+  height: z.int().optional(),
+  blur: z.string().optional(),
+})
+
+export const reaction = z.object({ emoji: z.string(), users: z.array(id) })
+
+export const message = z.object({
+  conversation: id,
+  /** Place in the conversation: 1, 2, 3, … without gaps. */
+  seq,
+  /** Change number of the conversation at which it got this form. */
+  rev: z.int().min(1),
+  author: id,
+  client_id: z.string(),
+  created_ms: timeMs,
+  text: z.string(),
+  /** 0: no reply. */
+  reply_to: z.int().min(0),
+  mentions: z.array(id),
+  attachments: z.array(file),
+  reactions: z.array(reaction),
+  /** 0: never edited, not deleted. A deleted message keeps its place and nothing else. */
+  edited_ms: timeMs,
+  deleted_ms: timeMs,
+  pinned: z.boolean(),
+})
+
+export const conversation = z.object({
+  id,
+  kind: conversationKind,
+  /** '' for direct ones and for everyone. */
+  name: z.string(),
+  /** Of direct ones: the other user. 0: none. */
+  peer: z.int().min(0),
+  /** The newest message and the newest change; 0: none yet. */
+  seq: z.int().min(0),
+  rev: z.int().min(0),
+  /** The oldest message that retention left. */
+  first_seq: z.int().min(1),
+  members: z.int().min(1),
+  /** The caller's own. */
+  role: memberRole,
+  read_seq: z.int().min(0),
+  unread: z.int().min(0),
+  unread_mentions: z.int().min(0),
+  muted: z.boolean(),
+  retention_days: z.int().min(0),
+  created_ms: timeMs,
+  last_message: message.optional(),
+})
+
+export const session = z.object({
+  id: z.string(),
+  created_ms: timeMs,
+  used_ms: timeMs,
+  expires_ms: timeMs,
+  address: z.string(),
+  device: z.string(),
+  current: z.boolean(),
+})
+
+export type User = z.infer<typeof user>
+export type Member = z.infer<typeof member>
+export type FileRecord = z.infer<typeof file>
+export type Message = z.infer<typeof message>
+export type Conversation = z.infer<typeof conversation>
+export type LoginSession = z.infer<typeof session>
+export type MemberRole = z.infer<typeof memberRole>
+export type UserRole = z.infer<typeof userRole>
+export type Visibility = z.infer<typeof visibility>
+
+/**
+ * What members get live in the channel of a conversation. Each with `rev` is a change that the archive keeps: who sees a
+ * rev that is not the next one asks `message.changes` for what lies between. Marks and typing are not kept.
+ */
+export type ConversationEvent =
+  | { type: 'message' | 'edited' | 'deleted' | 'reacted' | 'pinned'; rev: number; message: Message }
+  | { type: 'members'; rev: number; joined: readonly number[]; left: readonly number[] }
+  | { type: 'conversation'; rev: number; name: string; retention_days: number }
+  | { type: 'role'; rev: number; user: number; role: MemberRole }
+  | { type: 'marks'; marks: readonly { user: number; read_seq: number; delivered_seq: number }[] }
+  | { type: 'typing'; user: number; typing: boolean }
+
+/** What a user gets on all own devices. */
+export type UserEvent =
+  | { type: 'conversation_added'; conversation: Conversation }
+  | { type: 'conversation_removed'; conversation: number }
+  | { type: 'mark'; conversation: number; read_seq: number; unread: number; unread_mentions: number }
+  | { type: 'profile'; user: User }
+  | { type: 'muted'; conversation: number; muted: boolean }
+  | { type: 'file'; file: string; change: 'added' | 'changed' | 'deleted' }
+
+export type PresenceEvent = {
+  type: 'presence'
+  online: readonly number[]
+  offline: readonly number[]
+  /** More changes than a batch holds: ask `presence.list` again. */
+  truncated: boolean
+  total: number
+}
