@@ -1,7 +1,9 @@
-// The long forms of the stress runs: `npm run stress -- --seconds 300`, `npm run stress -- --run lifecycle`.
+// The long forms of the stress runs: `npm run stress -- --seconds 300`, `npm run stress -- --run lifecycle`,
+// `npm run stress -- --run kills --kills 100`.
 // Ends with 1 and the seed if anything was found.
 
 import { parseArgs } from 'node:util'
+import { runKills } from './kills.ts'
 import { runLifecycle } from './lifecycle.ts'
 import { runOrder } from './order.ts'
 
@@ -15,23 +17,15 @@ const { values } = parseArgs({
     publishers: { type: 'string', default: '50' },
     'quarantine-every': { type: 'string', default: '4' },
     rounds: { type: 'string', default: '30' },
+    kills: { type: 'string', default: '100' },
+    senders: { type: 'string', default: '8' },
   },
 })
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31))
 const publishers = Number(values.publishers)
 const report = (line: string) => process.stdout.write(`${line}\n`)
 
-const { violations, summary } =
-  values.run === 'lifecycle'
-    ? await runLifecycle({
-        seed,
-        rounds: Number(values.rounds),
-        shards: Number(values.shards),
-        clients: 60,
-        connects: 1000,
-        report,
-      })
-    : await runLongOrder()
+const { violations, summary } = await chosenRun()
 report(JSON.stringify(summary))
 for (const violation of violations) report(`VIOLATION ${violation}`)
 report(`${values.run}: seed ${seed}: ${violations.length} violations`)
@@ -53,5 +47,29 @@ async function runLongOrder(): Promise<{ violations: readonly string[]; summary:
   return {
     violations: [...violations, 'nobody lagged and caught up: the run shows nothing of that'],
     summary,
+  }
+}
+
+function chosenRun(): Promise<{ violations: readonly string[]; summary: object }> {
+  switch (values.run) {
+    case 'lifecycle':
+      return runLifecycle({
+        seed,
+        rounds: Number(values.rounds),
+        shards: Number(values.shards),
+        clients: 60,
+        connects: 1000,
+        report,
+      })
+    case 'kills':
+      return runKills({
+        seed,
+        kills: Number(values.kills),
+        senders: Number(values.senders),
+        lifeMsMax: 1_000,
+        report,
+      })
+    default:
+      return runLongOrder()
   }
 }

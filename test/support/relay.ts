@@ -50,8 +50,14 @@ export function killRelays(): void {
   for (const child of running) child.kill('SIGKILL')
 }
 
-/** @param config sections of the configuration file; ports are free ones, the API key is set, two shards */
-export async function startTestRelay(config: Record<string, any> = {}): Promise<TestRelay> {
+/**
+ * @param config sections of the configuration file; ports are free ones, the API key is set, two shards
+ * @param env added to the environment of the process
+ */
+export async function startTestRelay(
+  config: Record<string, any> = {},
+  env: Record<string, string> = {},
+): Promise<TestRelay> {
   const directory = await mkdtemp(join(tmpdir(), 'fanwire-test-'))
   const file = join(directory, 'config.json')
   const whole = {
@@ -64,7 +70,10 @@ export async function startTestRelay(config: Record<string, any> = {}): Promise<
     channel: { without_namespace: OPEN_CHANNELS, ...config.channel },
   }
   await writeFile(file, JSON.stringify(whole))
-  const child = spawn(process.execPath, [MAIN, '--config', file], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [MAIN, '--config', file], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
+  })
   const exited = once(child, 'exit').then(([code]) => code as number | null)
   running.add(child)
   void exited.then(() => running.delete(child))
