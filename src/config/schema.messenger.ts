@@ -40,6 +40,10 @@ export const messenger = section('The messenger: accounts, conversations, archiv
     { default: 5, min: 1, max: 1_000_000, unit: 'accounts' },
     'Accounts that one address (of IPv6: one /64) may open in an hour.',
   ),
+  logins_per_minute: integer(
+    { default: 30, min: 1, max: 1_000_000, unit: 'logins' },
+    'Passwords that one address (of IPv6: one /64) may try in a minute, right or wrong.',
+  ),
   message_size: integer(
     { default: 8_000, min: 100, max: 16_000, unit: 'characters' },
     'Longest text of a message.',

@@ -11,6 +11,8 @@ export const migrations: readonly string[] = [
     -- Folded by case and compatibility forms: who looks alike is the same.
     nickname_key TEXT NOT NULL UNIQUE,
     display_name TEXT NOT NULL,
+    -- Folded the same way, to be found by; '' once deleted.
+    display_key TEXT NOT NULL,
     password_hash TEXT NOT NULL,
     role TEXT NOT NULL CHECK (role IN ('admin', 'user')),
     state TEXT NOT NULL CHECK (state IN ('active', 'blocked', 'deleted')),
@@ -20,6 +22,7 @@ export const migrations: readonly string[] = [
     quota_bytes INTEGER,
     used_bytes INTEGER NOT NULL DEFAULT 0
   ) STRICT;
+  CREATE INDEX users_by_display ON users (display_key);
 
   CREATE TABLE sessions (
     id TEXT PRIMARY KEY,
