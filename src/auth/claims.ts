@@ -32,6 +32,8 @@ export interface ConnectionClaims {
   /** Channels to subscribe to with the options of their namespace, each once. Empty when there are `subs`. */
   readonly channels: readonly string[]
   readonly subs: ReadonlyMap<string, ServerSubscription>
+  /** The claim `sid`: public id of the login that the token was given to; '' where there is none. */
+  readonly session: string
 }
 
 export interface SubscriptionClaims {
@@ -53,7 +55,7 @@ export type ClaimsResult<T> = { kind: 'valid'; claims: T } | { kind: 'invalid'; 
 export function readConnectionClaims(payload: unknown, channelsMax: number): ClaimsResult<ConnectionClaims> {
   const parsed = connectionSchema.safeParse(payload)
   if (!parsed.success) return invalid(parsed.error)
-  const { sub, exp, expire_at, info, channels, subs } = parsed.data
+  const { sub, sid, exp, expire_at, info, channels, subs } = parsed.data
   const ordered = new Map(Object.entries(subs))
   // As in Centrifugo: `subs` says more than `channels` and replaces it.
   const named = ordered.size > 0 ? [] : [...new Set(channels)]
@@ -61,8 +63,11 @@ export function readConnectionClaims(payload: unknown, channelsMax: number): Cla
     const claim = ordered.size > 0 ? 'subs' : 'channels'
     return { kind: 'invalid', why: `claim "${claim}": more than ${channelsMax} channels` }
   }
-  const claims = { user: sub, expireAt: expire_at ?? exp ?? 0, info, channels: named, subs: ordered }
-  return { kind: 'valid', claims }
+  const expireAt = expire_at ?? exp ?? 0
+  return {
+    kind: 'valid',
+    claims: { user: sub, session: sid, expireAt, info, channels: named, subs: ordered },
+  }
 }
 
 export function readSubscriptionClaims(payload: unknown): ClaimsResult<SubscriptionClaims> {
@@ -136,6 +141,8 @@ const shared = {
 
 const connectionSchema = z.object({
   ...shared,
+  // Other issuers may mean something else by it.
+  sid: z.string().catch(''),
   channels: z.array(channelName).default([]),
   subs: z.record(channelName, serverSubscription).default({}),
   // A subscription token must not open a connection.

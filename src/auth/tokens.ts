@@ -1,6 +1,7 @@
 // Connection and subscription tokens (JWT): signature, time, audience, issuer, then what the claims mean. Runs on
 // the shards. Invariant: bad tokens are values, never exceptions, and no result holds any part of the token's text.
 
+import { createSecretKey } from 'node:crypto'
 import { type CryptoKey, errors, type JWTVerifyOptions, jwtVerify } from 'jose'
 import { ConfigError, reasonOf } from '../base/errors.ts'
 import {
@@ -75,12 +76,41 @@ const JWKS_ALGORITHMS = [
 /** Imports the keys once. Throws ConfigError on a key or an endpoint that can't be used. */
 export function createTokenVerifier(options: TokenOptions, limits: Partial<TokenLimits> = {}): TokenVerifier {
   const bounds = { ...TOKEN_LIMITS, ...limits }
-  const { source, algorithms } = keysOf(options, bounds)
-  const checks: JWTVerifyOptions = {
-    algorithms,
+  return verifierOf(keysOf(options, bounds), bounds, {
     ...(options.audience !== '' && { audience: options.audience }),
     ...(options.issuer !== '' && { issuer: options.issuer }),
+  })
+}
+
+/** The connection tokens that the messenger signs: each is of one login of one user, and no other key counts. */
+export function createLoginTokenVerifier(key: Uint8Array): Pick<TokenVerifier, 'verifyConnection'> {
+  const secret = createSecretKey(key).toCryptoKey({ name: 'HMAC', hash: 'SHA-256' }, false, ['verify'])
+  const { verifyConnection } = verifierOf(
+    { source: async () => secret, algorithms: ['HS256'] },
+    TOKEN_LIMITS,
+    {},
+  )
+  return {
+    async verifyConnection(token, nowMs) {
+      const result = await verifyConnection(token, nowMs)
+      if (result.kind !== 'valid') return result
+      const { user, session } = result.claims
+      return USER_ID.test(user) && session !== '' ? result : invalid('of no login')
+    },
   }
+}
+
+/** As the messenger numbers its users. */
+const USER_ID = /^[1-9]\d{0,15}$/
+
+type Keys = Readonly<{ source: KeySource; algorithms: string[] }>
+
+function verifierOf(
+  { source, algorithms }: Keys,
+  bounds: TokenLimits,
+  expected: JWTVerifyOptions,
+): TokenVerifier {
+  const checks: JWTVerifyOptions = { ...expected, algorithms }
 
   async function verify<T>(
     token: string,
@@ -125,7 +155,7 @@ function checkKeysOf(path: string, options: TokenOptions): void {
   }
 }
 
-function keysOf(options: TokenOptions, limits: JwksLimits): { source: KeySource; algorithms: string[] } {
+function keysOf(options: TokenOptions, limits: JwksLimits): Keys {
   if (options.jwks_public_endpoint !== '') {
     return { source: createJwksSource(options.jwks_public_endpoint, limits), algorithms: JWKS_ALGORITHMS }
   }

@@ -45,7 +45,7 @@ export const apiMethods = [
 /** `error`: the method answered with an error; `refused`: not read at all (too large, too many, draining). */
 export const apiOutcomes = ['ok', 'error', 'unauthorized', 'refused'] as const
 
-export const publicationSources = ['client', 'api'] as const
+export const publicationSources = ['client', 'api', 'messenger'] as const
 
 export const dropReasons = [
   'drop_oldest',
@@ -80,6 +80,8 @@ export const disconnectCodes = [
   '3507',
   '3508',
   '3509',
+  '4500',
+  '4501',
   'other',
 ] as const
 
@@ -115,3 +117,8 @@ export const refusalReasons = [
   'user_limit',
   'draining',
 ] as const
+
+/** `refused`: by an error that is the caller's to mend; `failed`: by one that is ours. */
+export const callOutcomes = ['ok', 'refused', 'failed'] as const
+
+export const loginOutcomes = ['ok', 'refused'] as const

@@ -21,7 +21,14 @@ function subscription(payload: unknown) {
 describe('connection claims', () => {
   test('an empty payload is an anonymous user without end', () => {
     const claims = connection({})
-    expect(claims).toEqual({ user: '', expireAt: 0, info: undefined, channels: [], subs: new Map() })
+    expect(claims).toEqual({
+      user: '',
+      session: '',
+      expireAt: 0,
+      info: undefined,
+      channels: [],
+      subs: new Map(),
+    })
   })
 
   test('unknown claims, meta among them, are left alone', () => {

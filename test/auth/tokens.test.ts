@@ -12,7 +12,12 @@ import {
   SignJWT,
 } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { createTokenVerifier, TOKEN_LIMITS, type TokenOptions } from '../../src/auth/tokens.ts'
+import {
+  createLoginTokenVerifier,
+  createTokenVerifier,
+  TOKEN_LIMITS,
+  type TokenOptions,
+} from '../../src/auth/tokens.ts'
 
 const NOW_MS = 1_750_000_000_000
 const NOW = NOW_MS / 1000
@@ -310,5 +315,35 @@ describe('the two kinds of tokens', () => {
       kind: 'invalid',
       why: 'claim "channels": more than 1 channels',
     })
+  })
+})
+
+describe('tokens of logins', () => {
+  const key = Buffer.from('a key file of the tests, 32 bytes')
+  const verifier = createLoginTokenVerifier(key)
+  const claims = { sub: '7', sid: 'login', exp: NOW + 60 }
+
+  test('tell the user and the login', async () => {
+    const result = await verifier.verifyConnection(await signed(claims, 'HS256', key), NOW_MS)
+    expect(result).toMatchObject({
+      kind: 'valid',
+      claims: { user: '7', session: 'login', expireAt: NOW + 60 },
+    })
+  })
+
+  test.each([
+    ['another key', async () => signed(claims, 'HS256')],
+    ['another algorithm', async () => signed(claims, 'HS512', Buffer.alloc(64, key))],
+    ['no login', async () => signed({ sub: '7', exp: NOW + 60 }, 'HS256', key)],
+    ['a login that is no text', async () => signed({ ...claims, sid: 7 }, 'HS256', key)],
+    ['a user that is no number', async () => signed({ ...claims, sub: 'ann' }, 'HS256', key)],
+    ['the anonymous user', async () => signed({ ...claims, sub: '' }, 'HS256', key)],
+  ])('of %s are refused', async (_, make) => {
+    expect((await verifier.verifyConnection(await make(), NOW_MS)).kind).toBe('invalid')
+  })
+
+  test('end', async () => {
+    const token = await signed({ ...claims, exp: NOW - 1 }, 'HS256', key)
+    expect(await verifier.verifyConnection(token, NOW_MS)).toEqual({ kind: 'expired' })
   })
 })
