@@ -70,7 +70,12 @@ export type StepsContext = Readonly<{
 }>
 
 export type WriteMethod<I, O> = Definition<I, O> &
-  Readonly<{ kind: 'write'; run: (context: WriteContext, caller: Caller, input: I) => O }>
+  Readonly<{
+    kind: 'write'
+    /** Counts against the rate at which the user may send messages. */
+    rated?: true
+    run: (context: WriteContext, caller: Caller, input: I) => O
+  }>
 export type ReadMethod<I, O> = Definition<I, O> &
   Readonly<{ kind: 'read'; run: (context: ReadContext, caller: Caller, input: I) => O }>
 export type StepsMethod<I, O> = Definition<I, O> &

@@ -10,8 +10,11 @@ export type PublishOutcome = Readonly<{ ok: true } | { ok: false; error: ErrorCo
 export type Relay = Readonly<{
   /** To the home of the channel. `data`: JSON. Outcomes of a channel come in the order of the calls. */
   publish: (channel: string, data: string, done: (outcome: PublishOutcome) => void) => void
-  /** To the sessions of a user, on all shards: a shard may be about to admit one that no table counts yet. */
-  order: (order: Order) => void
+  /**
+   * To the sessions of a user, on all shards: a shard may be about to admit one that no table counts yet. `done` comes when
+   * each shard has carried it out or is lost; what is published to a channel waits for those who are still to join it.
+   */
+  order: (order: Order, done: () => void) => void
   /** To all shards. */
   notice: (topic: string, text: string) => void
   /** Connections of a user, by the presence table. */

@@ -14,26 +14,32 @@ const WAL_BYTES_MAX = 64 * 1_024 * 1_024
 export type Value = SQLInputValue
 
 export class Database {
-  readonly #db: DatabaseSync
+  #db: DatabaseSync
+  readonly #open: () => DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
 
-  private constructor(db: DatabaseSync) {
-    this.#db = db
+  private constructor(open: () => DatabaseSync) {
+    this.#open = open
+    this.#db = open()
   }
 
   static openWriter(path: string): Database {
-    const db = new DatabaseSync(path, { timeout: BUSY_MS, enableForeignKeyConstraints: true })
-    db.exec(
-      `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`,
-    )
-    db.exec(`PRAGMA cache_size = -${PAGE_CACHE_KIB}; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY`)
-    return new Database(db)
+    return new Database(() => {
+      const db = new DatabaseSync(path, { timeout: BUSY_MS, enableForeignKeyConstraints: true })
+      db.exec(
+        `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`,
+      )
+      db.exec(`PRAGMA cache_size = -${PAGE_CACHE_KIB}; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY`)
+      return db
+    })
   }
 
   static openReader(path: string): Database {
-    const db = new DatabaseSync(path, { timeout: BUSY_MS, readOnly: true })
-    db.exec(`PRAGMA query_only = ON; PRAGMA cache_size = -${PAGE_CACHE_KIB}; PRAGMA temp_store = MEMORY`)
-    return new Database(db)
+    return new Database(() => {
+      const db = new DatabaseSync(path, { timeout: BUSY_MS, readOnly: true })
+      db.exec(`PRAGMA query_only = ON; PRAGMA cache_size = -${PAGE_CACHE_KIB}; PRAGMA temp_store = MEMORY`)
+      return db
+    })
   }
 
   get<T>(sql: string, ...values: readonly Value[]): T | undefined {
@@ -65,6 +71,13 @@ export class Database {
   /** For `backup` of node:sqlite. */
   get raw(): DatabaseSync {
     return this.#db
+  }
+
+  /** After a failure of the disk that has left the connection unusable. Throws while it can't be opened. */
+  reopen(): void {
+    this.#statements.clear()
+    if (this.#db.isOpen) this.#db.close()
+    this.#db = this.#open()
   }
 
   close(): void {

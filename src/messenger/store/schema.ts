@@ -76,8 +76,10 @@ export const migrations: readonly string[] = [
     created_ms INTEGER NOT NULL,
     edited_ms INTEGER NOT NULL DEFAULT 0,
     deleted_ms INTEGER NOT NULL DEFAULT 0,
-    -- Which of reactions, mentions, attachments, edits it has (bits), so that most messages are read from one table.
+    -- Which of reactions, mentions, attachments, edits, a pin it has (bits), so that most messages are read from one table.
     extras INTEGER NOT NULL DEFAULT 0,
+    -- The rev that its sender was told, to be told again when the same is sent again.
+    sent_rev INTEGER NOT NULL DEFAULT 0,
     UNIQUE (conversation_id, seq),
     UNIQUE (conversation_id, author_id, client_id)
   ) STRICT;
@@ -230,4 +232,4 @@ export const migrations: readonly string[] = [
 export const EVERYONE = 1
 
 /** Bits of messages.extras. */
-export const HAS = { reactions: 1, mentions: 2, attachments: 4, edits: 8 } as const
+export const HAS = { reactions: 1, mentions: 2, attachments: 4, edits: 8, pin: 16 } as const
