@@ -134,6 +134,7 @@ export const migrations: readonly string[] = [
     files INTEGER NOT NULL,
     created_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
+  CREATE INDEX blobs_unused ON blobs (sha256) WHERE files = 0;
 
   CREATE TABLE files (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -183,13 +184,47 @@ export const migrations: readonly string[] = [
 
   -- Unfinished uploads: their whole size counts against the quota from the start.
   CREATE TABLE uploads (
+    -- The public id of the file that it becomes.
     id TEXT PRIMARY KEY,
     owner_id INTEGER NOT NULL,
     size INTEGER NOT NULL,
     name TEXT NOT NULL,
+    visibility TEXT NOT NULL,
+    -- The request that writes to it now; '' = none.
+    holder TEXT NOT NULL,
     used_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX uploads_by_owner ON uploads (owner_id);
+  CREATE INDEX uploads_by_time ON uploads (used_ms);
+
+  -- One row: what all blobs and all unfinished uploads take together. Kept by triggers, as are blobs.files and
+  -- users.used_bytes, so that no way of deleting forgets to count.
+  CREATE TABLE storage (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    stored_bytes INTEGER NOT NULL,
+    reserved_bytes INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO storage VALUES (1, 0, 0);
+  CREATE TRIGGER blob_added AFTER INSERT ON blobs BEGIN
+    UPDATE storage SET stored_bytes = stored_bytes + NEW.size;
+  END;
+  CREATE TRIGGER blob_gone AFTER DELETE ON blobs BEGIN
+    UPDATE storage SET stored_bytes = stored_bytes - OLD.size;
+  END;
+  CREATE TRIGGER upload_added AFTER INSERT ON uploads BEGIN
+    UPDATE storage SET reserved_bytes = reserved_bytes + NEW.size;
+  END;
+  CREATE TRIGGER upload_gone AFTER DELETE ON uploads BEGIN
+    UPDATE storage SET reserved_bytes = reserved_bytes - OLD.size;
+  END;
+  CREATE TRIGGER file_added AFTER INSERT ON files BEGIN
+    UPDATE blobs SET files = files + 1 WHERE sha256 = NEW.sha256;
+    UPDATE users SET used_bytes = used_bytes + NEW.size WHERE id = NEW.owner_id;
+  END;
+  CREATE TRIGGER file_gone AFTER DELETE ON files BEGIN
+    UPDATE blobs SET files = files - 1 WHERE sha256 = OLD.sha256;
+    UPDATE users SET used_bytes = used_bytes - OLD.size WHERE id = OLD.owner_id;
+  END;
 
   CREATE TABLE audit (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
