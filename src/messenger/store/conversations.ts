@@ -54,12 +54,20 @@ export function standingOf(
   asker: Asker,
   options: OptionsOfEveryone,
 ): Place {
-  const hidden = conversation === EVERYONE && !options.everyone
-  const row = hidden
-    ? undefined
-    : db.get<Row & { kind: Kind; member: MemberRole | null }>(PLACE, asker.user, conversation)
+  const isOff = conversation === EVERYONE && !options.everyone
+  const row = isOff ? undefined : placeOf(db, conversation, asker.user)
   if (row === undefined) throw new CallError('not_found', 'conversation')
-  return { ...row, member: row.member ?? undefined, user: asker.role }
+  return { ...row, user: asker.role }
+}
+
+/** Without any decision: the conversation as the user's row in it says; undefined: there is none. */
+export function placeOf(
+  db: Database,
+  conversation: number,
+  user: number,
+): (Row & Omit<Standing, 'user'>) | undefined {
+  const row = db.get<Row & { kind: Kind; member: MemberRole | null }>(PLACE, user, conversation)
+  return row && { ...row, member: row.member ?? undefined }
 }
 
 /** The same, of who may do that there; throws what everybody else gets to see. */
@@ -162,6 +170,26 @@ export function dropMember(db: Database, conversation: number, user: number): bo
 export function dropAllMembers(db: Database, conversation: number): void {
   db.run('DELETE FROM members WHERE conversation_id = ?', conversation)
   db.run('UPDATE conversations SET member_count = 0 WHERE id = ?', conversation)
+}
+
+/** What is left of one without members: messages, for the sweep to delete. */
+export function emptyConversation(db: Database, conversation: number): void {
+  db.run("UPDATE conversations SET name = '', direct_key = NULL WHERE id = ?", conversation)
+  db.run('DELETE FROM changes WHERE conversation_id = ?', conversation)
+}
+
+export function renameConversation(db: Database, conversation: number, name: string): void {
+  db.run('UPDATE conversations SET name = ? WHERE id = ?', name, conversation)
+}
+
+/** Null: as the configuration says; 0: for ever. */
+export function retainFor(db: Database, conversation: number, days: number | null): void {
+  db.run('UPDATE conversations SET retention_days = ? WHERE id = ?', days, conversation)
+}
+
+export function mute(db: Database, conversation: number, user: number, isMuted: boolean): void {
+  const sql = 'UPDATE members SET muted = ? WHERE conversation_id = ? AND user_id = ?'
+  db.run(sql, Number(isMuted), conversation, user)
 }
 
 export function setRole(db: Database, conversation: number, user: number, role: MemberRole): void {
