@@ -51,6 +51,8 @@ export const migrations: readonly string[] = [
     retention_days INTEGER,
     member_count INTEGER NOT NULL DEFAULT 0
   ) STRICT;
+  -- Nobody is in them any more: what is left of them is deleted in slices.
+  CREATE INDEX conversations_abandoned ON conversations (id) WHERE member_count = 0 AND kind <> 'everyone';
 
   CREATE TABLE members (
     conversation_id INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
@@ -252,7 +254,7 @@ export const migrations: readonly string[] = [
   );
   -- The same for parts of words, in pieces of three characters.
   CREATE VIRTUAL TABLE message_parts USING fts5(
-    text, tags, content='', contentless_delete=1, detail=full, tokenize='trigram remove_diacritics 1'
+    text, names, tags, content='', contentless_delete=1, detail=full, tokenize='trigram remove_diacritics 1'
   );
   -- rowid = files.id.
   CREATE VIRTUAL TABLE file_words USING fts5(
@@ -268,3 +270,6 @@ export const EVERYONE = 1
 
 /** Bits of messages.extras. */
 export const HAS = { reactions: 1, mentions: 2, attachments: 4, edits: 8, pin: 16 } as const
+
+/** In the data directory. */
+export const DATABASE_FILE = 'fanwire.db'
