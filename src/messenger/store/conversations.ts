@@ -5,7 +5,7 @@
 import type { MessengerOptions } from '../../config/schema.ts'
 import { conversationChannel, PRESENCE_CHANNEL, userChannel } from '../channels.ts'
 import { CallError } from '../failures.ts'
-import type { ConversationEvent, MemberRole, UserRole } from '../model.ts'
+import type { ConversationEvent, Member, MemberRole, UserRole } from '../model.ts'
 import { type Action, type Kind, permit, type Standing } from '../permissions.ts'
 import type { Database } from './database.ts'
 import { EVERYONE } from './schema.ts'
@@ -115,6 +115,20 @@ export function memberIds(db: Database, conversation: number, after: number, lim
   return db.all<{ id: number }>(sql, conversation, after, limit).map(({ id }) => id)
 }
 
+/** Members with their names, after a user, ascending. */
+export function memberPage(
+  db: Database,
+  conversation: number,
+  after: number,
+  limit: number,
+): (Member & { nickname: string; display_name: string })[] {
+  const sql = `
+    SELECT m.user_id AS user, m.role, m.joined_ms, m.read_seq, m.delivered_seq, u.nickname, u.display_name
+    FROM members m JOIN users u ON u.id = m.user_id
+    WHERE m.conversation_id = ? AND m.user_id > ? ORDER BY m.user_id LIMIT ?`
+  return db.all(sql, conversation, after, limit)
+}
+
 /** Counts one more change of the conversation. */
 export function bumpRev(db: Database, conversation: number): number {
   const sql = 'UPDATE conversations SET rev = rev + 1 WHERE id = ? RETURNING rev'
@@ -176,6 +190,17 @@ export function dropAllMembers(db: Database, conversation: number): void {
 export function emptyConversation(db: Database, conversation: number): void {
   db.run("UPDATE conversations SET name = '', direct_key = NULL WHERE id = ?", conversation)
   db.run('DELETE FROM changes WHERE conversation_id = ?', conversation)
+}
+
+/** One that nobody is a member of any more; undefined: there is none. */
+export function abandonedConversation(db: Database): number | undefined {
+  const sql = "SELECT id FROM conversations WHERE member_count = 0 AND kind <> 'everyone' LIMIT 1"
+  return db.get<{ id: number }>(sql)?.id
+}
+
+/** When the last of its messages is deleted; all other rows of it go with it. */
+export function dropConversation(db: Database, conversation: number): void {
+  db.run('DELETE FROM conversations WHERE id = ?', conversation)
 }
 
 export function renameConversation(db: Database, conversation: number, name: string): void {
