@@ -36,9 +36,11 @@ export type Online = Readonly<{
 export type Guards = Readonly<{
   /** One more sign-up from an address. */
   signup: (address: string) => void
-  /** Before a password is checked: backoff of the account and bucket of the address. */
-  beforeLogin: (nicknameKey: string, address: string) => void
-  afterLogin: (nicknameKey: string, address: string, succeeded: boolean) => void
+  /**
+   * Before a password is checked: backoff of the account and bucket of the address. What it returns is to be called once,
+   * with whether the password was right; undefined: it could not be checked.
+   */
+  login: (nicknameKey: string, address: string) => (succeeded: boolean | undefined) => void
   /** One more message of a user. */
   message: (user: number) => void
 }>
