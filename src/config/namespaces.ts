@@ -1,7 +1,8 @@
 // From the name of a channel to the rules that hold there. Any thread; called for each command, so what can be shared
 // is made once. Invariant: a pure function of the configuration and the name.
 
-import { compileChannelRegex } from './schema.channel.ts'
+import { channelOptions, compileChannelRegex } from './schema.channel.ts'
+import { MESSENGER_NAMESPACE } from './schema.messenger.ts'
 import type { ChannelOptions, Config } from './schema.ts'
 
 export type ResolvedOptions = ChannelOptions & Readonly<{ namespace: string; historyEnabled: boolean }>
@@ -33,12 +34,14 @@ function bad(why: string): ResolvedChannel {
 
 const NOT_MATCHING = bad('the name does not match the expression of its namespace')
 
-export function createNamespaces(channel: Config['channel']): Namespaces {
+/** @param withMessenger its namespace is there, too */
+export function createNamespaces(channel: Config['channel'], withMessenger = false): Namespaces {
   const { namespace_boundary: boundary, private_prefix: prefix, user_boundary: userBoundary } = channel
   const withoutNamespace = rulesOf('', channel.without_namespace)
   const byName = new Map(
     channel.namespaces.map(({ name, ...options }) => [name, rulesOf(name, options)] as const),
   )
+  if (withMessenger) byName.set(MESSENGER_NAMESPACE, rulesOf(MESSENGER_NAMESPACE, messengerOptions(channel)))
   const findFault = createFaultFinder(channel.max_length)
 
   function resolve(channelName: string): ResolvedChannel {
@@ -63,9 +66,24 @@ export function createNamespaces(channel: Config['channel']): Namespaces {
   return { resolve }
 }
 
-function rulesOf(namespace: string, channelOptions: ChannelOptions): Rules {
-  const historyEnabled = channelOptions.history_size > 0 && channelOptions.history_ttl > 0
-  const options = Object.freeze({ ...channelOptions, namespace, historyEnabled })
+/** Publications that a client which was away gets from the relay; what is older it asks the archive for. */
+const MESSENGER_HISTORY_SIZE = 1_000
+const MESSENGER_HISTORY_TTL_MS = 3_600_000
+
+/** The server subscribes and publishes there, and clients may do nothing by themselves. */
+function messengerOptions(channel: Config['channel']): ChannelOptions {
+  return {
+    ...channelOptions.parse({}),
+    history_size: MESSENGER_HISTORY_SIZE,
+    history_ttl: Math.min(MESSENGER_HISTORY_TTL_MS, channel.history_meta_ttl),
+    force_recovery: true,
+    force_positioning: true,
+  }
+}
+
+function rulesOf(namespace: string, given: ChannelOptions): Rules {
+  const historyEnabled = given.history_size > 0 && given.history_ttl > 0
+  const options = Object.freeze({ ...given, namespace, historyEnabled })
   const known = { kind: 'known', options, allowedUsers: undefined } as const
   return {
     open: Object.freeze({ ...known, isPrivate: false }),

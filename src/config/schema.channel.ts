@@ -93,6 +93,9 @@ function mark(defaultValue: string, description: string) {
   )
 }
 
+/** An empty one has all defaults: clients may do nothing. */
+export const channelOptions = section('Options of the channels that have no namespace.', optionShape)
+
 export const channel = section('Channels: their names, and what happens in them.', {
   max_length: integer(
     { default: 255, min: 1, max: 1_024, unit: 'bytes of UTF-8' },
@@ -113,7 +116,7 @@ export const channel = section('Channels: their names, and what happens in them.
     { default: 268_435_456, min: 1_048_576, max: 1_099_511_627_776, unit: 'bytes' },
     'Memory of all histories over all shards; past it the longest unused ones are dropped.',
   ),
-  without_namespace: section('Options of the channels that have no namespace.', optionShape),
+  without_namespace: channelOptions,
   namespaces: sections(
     namespaceShape,
     { max: NAMESPACES_MAX, allowed: `a list of at most ${NAMESPACES_MAX} namespaces (in a text: as JSON)` },

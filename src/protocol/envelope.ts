@@ -1,12 +1,13 @@
-// Frames between shards: a MessagePack array as head and, where there is a payload, its bytes behind it, untouched.
+// Frames between shards, and between them and the messenger: a MessagePack array as head and, where there is a payload, its bytes behind it, untouched.
 // Any thread; pure. Only our own threads write them: nothing that a client sent is ever decoded with msgpackr.
 // An ask has exactly one answer; a tell has none.
 
 import { Packr } from 'msgpackr'
 import { assert } from '../base/assert.ts'
+import type { Call, Login } from './call.ts'
 import type { ErrorCode } from './codes.ts'
 
-/** What a shard can ask another: fields in wire order. `payload` names the field that travels as raw bytes. */
+/** What a thread can ask another: fields in wire order. `payload` names the field that travels as raw bytes. */
 export type Asks = {
   publish: {
     ask: {
@@ -63,6 +64,10 @@ export type Asks = {
   channels: { ask: { pattern: string }; answer: { channels: string } }
   /** An operation of the server API on the sessions of a user at the asked shard; `order` is JSON. */
   sessions: { ask: { order: string }; answer: { sessions: number } }
+  /** To the messenger. `data`: raw JSON. `login`: JSON of the login that the connection has from now on, '' for none. */
+  call: { ask: Call; answer: { data: string; login: string } }
+  /** To the messenger; `admission` is JSON. */
+  admit: { ask: Login; answer: { admission: string } }
 }
 
 export type AskKind = keyof Asks
@@ -85,6 +90,8 @@ export type Tells = {
     presence: boolean
     emitsJoinLeave: boolean
   }
+  /** From the messenger: something that a shard keeps itself (a lock, say) has changed. The payload is a text. */
+  notice: { topic: string }
 }
 
 export type TellKind = keyof Tells
@@ -118,6 +125,17 @@ const ASK_SHAPES: { readonly [K in AskKind]: Shape & { readonly answer: Omit<Sha
   presenceStats: { number: 7, fields: ['channel'], answer: { fields: ['clients', 'users'] } },
   channels: { number: 8, fields: ['pattern'], answer: { fields: [], payload: 'channels' } },
   sessions: { number: 9, fields: [], payload: 'order', answer: { fields: ['sessions'] } },
+  call: {
+    number: 10,
+    fields: ['method', 'who', 'client', 'address', 'device', 'transport'],
+    payload: 'data',
+    answer: { fields: ['login'], payload: 'data' },
+  },
+  admit: {
+    number: 11,
+    fields: ['user', 'session'],
+    answer: { fields: [], payload: 'admission' },
+  },
 }
 
 const TELL_SHAPES: { readonly [K in TellKind]: Shape } = {
@@ -125,6 +143,7 @@ const TELL_SHAPES: { readonly [K in TellKind]: Shape } = {
   announce: { number: 34, fields: ['channel'] },
   leave: { number: 35, fields: ['channel', 'client', 'presence', 'emitsJoinLeave'] },
   restore: { number: 36, fields: ['channel', 'client', 'user', 'info', 'presence', 'emitsJoinLeave'] },
+  notice: { number: 37, fields: ['topic'] },
 }
 
 const ANSWER = 64
@@ -144,7 +163,10 @@ export function encodeAnswer<K extends AskKind>(kind: K, seq: number, answer: An
 }
 
 export function encodeFailure(seq: number, error: ErrorCode): Encoded {
-  return { head: packr.pack([FAILURE, seq, error.code, error.message, error.temporary]), payload: '' }
+  const { code, message, temporary, retryAfterMs } = error
+  const values = [FAILURE, seq, code, message, temporary]
+  if (retryAfterMs !== undefined) values.push(retryAfterMs)
+  return { head: packr.pack(values), payload: '' }
 }
 
 /** The head of a tell; its payload, if any, is the caller's. */
@@ -167,8 +189,10 @@ export function decodeHead(head: Uint8Array, payloadText: () => string): Receive
   const number = values[0] as number
   if (number === ANSWER) return { type: 'answer', seq: values[1] as number, values: values.slice(2) }
   if (number === FAILURE) {
-    const [, seq, code, message, temporary] = values as [number, number, number, string, boolean]
-    return { type: 'failure', seq, error: { code, message, temporary } }
+    const [, seq, ...failure] = values as [number, number, number, string, boolean, number?]
+    const [code, message, temporary, retryAfterMs] = failure
+    const error = { code, message, temporary, ...(retryAfterMs !== undefined && { retryAfterMs }) }
+    return { type: 'failure', seq, error }
   }
   const tell = TELLS_BY_NUMBER.get(number)
   if (tell !== undefined) {

@@ -1,12 +1,13 @@
 // Joins the parts of a shard that relay: homes, directory, fan-out, sessions. Runs on the shard.
 // One way in: edges, HTTP and rings all end in the directory. One way out: the flusher, and the rings behind the outlet.
 
-import { createTokenVerifier } from '../auth/tokens.ts'
+import { createLoginTokenVerifier, createTokenVerifier } from '../auth/tokens.ts'
 import { wallMs } from '../base/clock.ts'
 import type { Wheel } from '../base/wheel.ts'
 import { Directory, type LocalSide } from '../channel/directory.ts'
 import { Home } from '../channel/home.ts'
 import { createMeshOutlet } from '../channel/mesh-outlet.ts'
+import { createNotices, type Notices } from '../channel/notices.ts'
 import { createNamespaces } from '../config/namespaces.ts'
 import { BatchMemory } from '../fanout/batch-memory.ts'
 import { Flusher } from '../fanout/flusher.ts'
@@ -16,9 +17,10 @@ import type { SessionEnv, SessionPort } from '../session/port.ts'
 import { builtInMethods } from '../session/rpc.ts'
 import { Sessions } from '../session/sessions.ts'
 import { CountTable } from '../shared/count-table.ts'
-import { hashInto } from '../shared/hash.ts'
 import type { Mesh } from '../shared/mesh.ts'
 import { maxRecordBytesOf } from '../shared/ring.ts'
+import { createHomeOf } from './home-of.ts'
+import { createMessengerPort } from './messenger-port.ts'
 import type { Topology } from './topology.ts'
 
 export type ShardRelay = Readonly<{
@@ -27,6 +29,8 @@ export type ShardRelay = Readonly<{
   directory: Directory
   presence: CountTable
   homeOf: (channel: string) => number
+  /** What the messenger tells all shards. */
+  notices: Notices
 }>
 
 export function createShardRelay(options: {
@@ -38,15 +42,16 @@ export function createShardRelay(options: {
   onError: SessionEnv['onError']
 }): ShardRelay {
   const { topology, shard, row, mesh, wheel, onError } = options
-  const { config, shards, hashKey } = topology
+  const { config, shards, hashKey, messenger } = topology
   const routes = new CountTable(topology.routes, hashKey)
   const presence = new CountTable(topology.presence, hashKey)
-  const namespaces = createNamespaces(config.channel)
+  const namespaces = createNamespaces(config.channel, config.messenger.enabled)
   const homeOf = createHomeOf(hashKey, shards)
   const flusher = new Flusher(row, { schedule: scheduleFlush }, new BatchMemory())
   const registry = new Registry(shard, routes, row, homeOf, () => home.makeRoom())
   const sessions = new Sessions<SessionPort>(shard, presence, row)
-  const local = localSideOf(registry, flusher, sessions)
+  const notices = createNotices()
+  const local = localSideOf(registry, flusher, sessions, notices)
   const home = new Home({
     shard,
     shards,
@@ -66,22 +71,28 @@ export function createShardRelay(options: {
     config,
     version: `fanwire ${topology.version}`,
     namespaces,
-    ...verifiersOf(config.client),
+    ...verifiersOf(topology),
     directory,
     registry,
     flusher,
     sessions,
     wheel,
     rpc: builtInMethods(topology.version, wallMs),
+    messenger: messenger && createMessengerPort(directory, messenger.peer),
     row,
     outboxLimits: { softBytes: config.client.queue_soft_size, hardBytes: config.client.queue_max_size },
     onError,
   }
-  return { env, home, directory, presence, homeOf }
+  return { env, home, directory, presence, homeOf, notices }
 }
 
-/** What homes, here and elsewhere, send to this shard's own connections. */
-function localSideOf(registry: Registry, flusher: Flusher, sessions: Sessions<SessionPort>): LocalSide {
+/** What homes, here and elsewhere, send to this shard's own connections, and what the messenger says. */
+function localSideOf(
+  registry: Registry,
+  flusher: Flusher,
+  sessions: Sessions<SessionPort>,
+  notices: Notices,
+): LocalSide {
   return {
     deliver(name, line, offset, acceptedUs) {
       const channel = registry.find(name)
@@ -96,28 +107,21 @@ function localSideOf(registry: Registry, flusher: Flusher, sessions: Sessions<Se
         answered(outcome.ok ? { ok: true, value: { sessions: outcome.sessions } } : outcome),
       )
     },
+    notice: notices.tell,
   }
 }
 
-function verifiersOf(
-  client: Topology['config']['client'],
-): Pick<SessionEnv, 'connectionTokens' | 'subscriptionTokens'> {
+function verifiersOf({
+  config: { client },
+  messenger,
+}: Topology): Pick<SessionEnv, 'connectionTokens' | 'subscriptionTokens'> {
   const limits = { channelsMax: client.channel_limit }
-  const connectionTokens = createTokenVerifier(client.token, limits)
+  const tokens = createTokenVerifier(client.token, limits)
   const separate = client.subscription_token.enabled
   return {
-    connectionTokens,
-    subscriptionTokens: separate ? createTokenVerifier(client.subscription_token, limits) : connectionTokens,
-  }
-}
-
-/** The home of a channel is the same on all shards: its keyed hash modulo their number. */
-function createHomeOf(hashKey: Uint32Array, shards: number): (channel: string) => number {
-  const hash = new Uint32Array(2)
-  return channel => {
-    if (shards === 1) return 0
-    hashInto(hashKey, channel, hash)
-    return hash[0]! % shards
+    // With the messenger there are no keys in client.token, and only its own tokens open a connection.
+    connectionTokens: messenger ? { ...tokens, ...createLoginTokenVerifier(messenger.tokenKey) } : tokens,
+    subscriptionTokens: separate ? createTokenVerifier(client.subscription_token, limits) : tokens,
   }
 }
 

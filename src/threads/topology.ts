@@ -1,4 +1,4 @@
-// What all threads of a relay share, and what they say to each other beside the rings. Main makes it, shards get it.
+// What all threads of a relay share, and what they say to each other beside the rings. Main makes it, the others get it.
 
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import type { Profile } from '../config/profile.ts'
@@ -25,9 +25,20 @@ export type Topology = Readonly<{
   presence: ReturnType<typeof createCountTableMemory>
   counters: CounterMemory
   doorbells: ReturnType<typeof createDoorbellMemory>
+  /** Undefined: the relay has none. */
+  messenger: MessengerTopology | undefined
 }>
 
-/** One end of the way between two shards: a ring each way and a port for the doorbell. */
+export type MessengerTopology = Readonly<{
+  /** Its place in the mesh, behind the last shard. No table counts it. */
+  peer: number
+  /** Signs connection tokens; shards check them. */
+  tokenKey: Uint8Array
+  /** One row: it is no shard, so its numbers stand apart from theirs. */
+  counters: CounterMemory
+}>
+
+/** One end of the way between two threads: a ring each way and a port for the doorbell. */
 export type PeerEnd = Readonly<{
   peer: number
   outgoing: ReturnType<typeof createRingMemory>
@@ -36,6 +47,8 @@ export type PeerEnd = Readonly<{
 }>
 
 export type ShardStart = Readonly<{ topology: Topology; shard: number }>
+
+export type MessengerStart = Readonly<{ topology: Topology; messenger: MessengerTopology }>
 
 /** A file of histories, as it was written. */
 export type KeptFile = Readonly<{
@@ -79,23 +92,43 @@ export type FromShard =
   /** Undefined: they could not be written. */
   | Readonly<{ kind: 'kept'; file: KeptFile | undefined }>
 
+export type ToMessenger =
+  | Extract<ToShard, { kind: 'lose' | 'peers' | 'fail' }>
+  /** Nothing new comes from any shard: take what is on the ways, store and deliver it, and close the database. */
+  | Readonly<{ kind: 'finish' }>
+  /** Close everything and end. */
+  | Readonly<{ kind: 'close' }>
+
+export type FromMessenger =
+  /** The database is open. */
+  | Readonly<{ kind: 'ready' }>
+  /** It can't be started. */
+  | Readonly<{ kind: 'refused'; message: string }>
+  /** Its state is doubtful: it touches no ring any more and ends by itself. */
+  | Readonly<{ kind: 'failed'; reason: string }>
+  | Readonly<{ kind: 'finished' }>
+
+/** @param tokenKey with the messenger */
 export function createTopology(
   fixed: Pick<
     Topology,
     'config' | 'profile' | 'version' | 'nodeId' | 'startedMs' | 'shards' | 'connectionLimit' | 'hashKey'
   >,
+  tokenKey?: Uint8Array,
 ): Topology {
   const { config, shards } = fixed
+  const slots = slotCount
   return {
     ...fixed,
     routes: createCountTableMemory({ capacity: config.route_table.capacity, shards }),
     presence: createCountTableMemory({ capacity: config.presence_table.capacity, shards }),
-    counters: createCounterMemory({ shards, slots: slotCount }),
-    doorbells: createDoorbellMemory(shards),
+    counters: createCounterMemory({ shards, slots }),
+    doorbells: createDoorbellMemory(shards + (tokenKey === undefined ? 0 : 1)),
+    messenger: tokenKey && { peer: shards, tokenKey, counters: createCounterMemory({ shards: 1, slots }) },
   }
 }
 
-/** Both ends of a new way between two shards. */
+/** Both ends of a new way between two threads. */
 export function connectPair(ringBytes: number, a: number, b: number): [endOfA: PeerEnd, endOfB: PeerEnd] {
   const ab = createRingMemory(ringBytes)
   const ba = createRingMemory(ringBytes)

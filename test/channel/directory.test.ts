@@ -7,6 +7,7 @@ import { Home, type Outcome } from '../../src/channel/home.ts'
 import { createMeshOutlet } from '../../src/channel/mesh-outlet.ts'
 import { slotCount } from '../../src/metrics/slots.ts'
 import { errors } from '../../src/protocol/codes.ts'
+import { encodeTell } from '../../src/protocol/envelope.ts'
 import { CountTable, createCountTableMemory, PIN_HOLDER } from '../../src/shared/count-table.ts'
 import { createDoorbellMemory, Doorbell, DoorbellButton } from '../../src/shared/doorbell.ts'
 import { Link, Mesh } from '../../src/shared/mesh.ts'
@@ -51,6 +52,7 @@ function createPair(): [Shard, Shard] {
       deliver: (channel, line, offset) => delivered.push([channel, Buffer.from(line).toString(), offset]),
       announce: (channel, line) => delivered.push([channel, Buffer.from(line).toString()]),
       sessions: (order, answered) => orders.push([order, answered]),
+      notice: (topic, text) => delivered.push([topic, text]),
     }
     const routes = new CountTable(table, hashKey)
     const home = new Home({
@@ -303,6 +305,25 @@ describe('a frame that is too large', () => {
     two.orders[0]![1]({ ok: false, error: { ...errors.badRequest, message } })
     settle(...pair)
     expect(all[2]).toEqual({ ok: false, error: errors.limitExceeded })
+  })
+})
+
+describe('the messenger', () => {
+  test('tells of what has changed, over the same ring', () => {
+    const [one, two] = createPair()
+    one.link.send(encodeTell('notice', { topic: 'lock' }), 'ä')
+    two.drain()
+    expect(two.delivered).toEqual([['lock', 'ä']])
+  })
+
+  test('is no shard: a call that came to one is an error of ours, and answered as such', () => {
+    const [one, two] = createPair()
+    const { all, add } = outcomes()
+    const call = { method: 'm', data: '', client: '', address: '', device: '' }
+    one.directory.askShard(1, 'call', { ...call, who: { kind: 'stranger' }, transport: 'tcp' }, add)
+    expect(() => two.drain()).toThrow('a shard is not the messenger')
+    one.drain()
+    expect(all).toEqual([{ ok: false, error: errors.internal }])
   })
 })
 

@@ -63,7 +63,7 @@ const cases: readonly (readonly [what: string, given: Given, message: string])[]
   [
     'a file that is a list',
     { file: '- client\n' },
-    'the configuration: must be a section with the keys http_server, tcp, client, http_api, channel, shards, flush_delay_max, mesh, route_table, presence_table, prometheus, shutdown, log (set in relay.yaml)',
+    'the configuration: must be a section with the keys http_server, tcp, client, http_api, channel, messenger, shards, flush_delay_max, mesh, route_table, presence_table, prometheus, shutdown, log (set in relay.yaml)',
   ],
   [
     'a file that is not there',

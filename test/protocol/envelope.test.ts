@@ -68,6 +68,23 @@ const asks: { [K in AskKind]: { ask: Arbitraries<Asks[K]['ask']>; answer: Arbitr
     presenceStats: { ask: { channel: text }, answer: { clients: count, users: count } },
     channels: { ask: { pattern: text }, answer: { channels: text } },
     sessions: { ask: { order: text }, answer: { sessions: count } },
+    call: {
+      ask: {
+        method: text,
+        data: text,
+        who: fc.oneof(
+          fc.record({ kind: fc.constant('login' as const), user: count, session: text }),
+          fc.record({ kind: fc.constant('token' as const), token: text }),
+          fc.record({ kind: fc.constant('stranger' as const) }),
+        ),
+        client: text,
+        address: text,
+        device: text,
+        transport: fc.constantFrom('websocket', 'tcp', 'http', 'shard'),
+      },
+      answer: { data: text, login: text },
+    },
+    admit: { ask: { user: count, session: text }, answer: { admission: text } },
   }
 const tells: { [K in TellKind]: Arbitraries<Tells[K]> } = {
   deliver: {
@@ -78,6 +95,7 @@ const tells: { [K in TellKind]: Arbitraries<Tells[K]> } = {
   announce: { channel: text },
   leave: { channel: text, client: text, presence: flag, emitsJoinLeave: flag },
   restore: { channel: text, client: text, user: text, info: text, presence: flag, emitsJoinLeave: flag },
+  notice: { topic: text },
 }
 
 const askKinds = Object.keys(asks) as AskKind[]
@@ -135,12 +153,17 @@ describe('envelope', () => {
   })
 
   test('a failure comes back as it was', () => {
+    const failure = { code: count, message: text, temporary: flag, retryAfterMs: count }
     fc.assert(
-      fc.property(seqs, fc.record({ code: count, message: text, temporary: flag }), (seq, error) => {
-        const { head, payload } = encodeFailure(seq, error)
-        expect(payload).toBe('')
-        expect(decodeHead(moved(head), noPayload)).toEqual({ type: 'failure', seq, error })
-      }),
+      fc.property(
+        seqs,
+        fc.record(failure, { requiredKeys: ['code', 'message', 'temporary'], noNullPrototype: true }),
+        (seq, error) => {
+          const { head, payload } = encodeFailure(seq, error)
+          expect(payload).toBe('')
+          expect(decodeHead(moved(head), noPayload)).toStrictEqual({ type: 'failure', seq, error })
+        },
+      ),
     )
   })
 
