@@ -1,0 +1,106 @@
+// Unfinished uploads in SQL: room reserved before the first byte, and one writer at a time. The messenger's thread, inside
+// the transaction that is being gathered. Invariants: what is stored and what is reserved never exceed the quotas
+// together; an upload has at most one holder, over all shards.
+
+import type { MessengerOptions } from '../../config/schema.ts'
+import { CallError } from '../failures.ts'
+import type { Visibility } from '../model.ts'
+import type { Database } from './database.ts'
+
+export type UploadRow = Readonly<{
+  id: string
+  owner_id: number
+  size: number
+  name: string
+  visibility: Visibility
+  holder: string
+  used_ms: number
+}>
+
+/** Holder of an upload that is complete and being stored: nobody writes to it any more. */
+export const FINISHING = 'finishing'
+
+/** For who has as many uploads as are allowed. */
+const RETRY_AFTER_MS = 2_000
+
+type Limits = Pick<MessengerOptions, 'file_size' | 'user_quota' | 'total_quota' | 'uploads_per_user'>
+
+/** Throws too_large, rate or quota. */
+export function reserveUpload(db: Database, upload: UploadRow, limits: Limits): void {
+  const { owner_id, size } = upload
+  if (size > limits.file_size)
+    throw new CallError('too_large', `${size} bytes, of at most ${limits.file_size}`)
+  const { uploads, used, quota } = roomOf(db, owner_id, limits)
+  if (uploads >= limits.uploads_per_user)
+    throw new CallError('rate', `${uploads} unfinished uploads`, RETRY_AFTER_MS)
+  if (used + size > quota) throw new CallError('quota', `${used} of your ${quota} bytes are taken`)
+  const { stored_bytes, reserved_bytes } = storageTotals(db)
+  if (stored_bytes + reserved_bytes + size > limits.total_quota)
+    throw new CallError('quota', 'all files together take what they may')
+  db.run(
+    'INSERT INTO uploads (id, owner_id, size, name, visibility, holder, used_ms) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    upload.id,
+    owner_id,
+    size,
+    upload.name,
+    upload.visibility,
+    upload.holder,
+    upload.used_ms,
+  )
+}
+
+/** `used`: with what is reserved. */
+export function roomOf(
+  db: Database,
+  user: number,
+  { user_quota }: Pick<Limits, 'user_quota'>,
+): { uploads: number; used: number; quota: number } {
+  const { uploads, reserved } = db.get<{ uploads: number; reserved: number }>(
+    'SELECT count(*) AS uploads, coalesce(sum(size), 0) AS reserved FROM uploads WHERE owner_id = ?',
+    user,
+  )!
+  const row = db.get<{ used_bytes: number; quota_bytes: number | null }>(
+    'SELECT used_bytes, quota_bytes FROM users WHERE id = ?',
+    user,
+  )
+  if (row === undefined) throw new CallError('not_found', `user ${user}`)
+  return { uploads, used: row.used_bytes + reserved, quota: row.quota_bytes ?? user_quota }
+}
+
+export function storageTotals(db: Database): { stored_bytes: number; reserved_bytes: number } {
+  return db.get('SELECT stored_bytes, reserved_bytes FROM storage')!
+}
+
+/** Undefined: there is none of this owner. */
+export function uploadOf(db: Database, id: string, owner: number): UploadRow | undefined {
+  return db.get<UploadRow>('SELECT * FROM uploads WHERE id = ? AND owner_id = ?', id, owner)
+}
+
+export function holdUpload(db: Database, id: string, holder: string, nowMs: number): void {
+  db.run('UPDATE uploads SET holder = ?, used_ms = ? WHERE id = ?', holder, nowMs, id)
+}
+
+/** Nothing happens when another one holds it meanwhile. */
+export function releaseUpload(db: Database, id: string, holder: string, nowMs: number): void {
+  db.run("UPDATE uploads SET holder = '', used_ms = ? WHERE id = ? AND holder = ?", nowMs, id, holder)
+}
+
+/** Gives back what was reserved. */
+export function dropUpload(db: Database, id: string): void {
+  db.run('DELETE FROM uploads WHERE id = ?', id)
+}
+
+/** After a start: who was finishing is no more. */
+export function releaseFinishing(db: Database): void {
+  db.run("UPDATE uploads SET holder = '' WHERE holder = ?", FINISHING)
+}
+
+/** Oldest first. */
+export function expiredUploads(db: Database, beforeMs: number, limit: number): UploadRow[] {
+  const sql = 'SELECT * FROM uploads WHERE used_ms < ? AND holder <> ? ORDER BY used_ms LIMIT ?'
+  return db.all<UploadRow>(sql, beforeMs, FINISHING, limit)
+}
+
+export function uploadIds(db: Database): Set<string> {
+  return new Set(db.all<{ id: string }>('SELECT id FROM uploads').map(({ id }) => id))
+}
