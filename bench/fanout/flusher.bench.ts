@@ -19,6 +19,7 @@ const nullWire: Wire = {
   send: () => 0,
   sendText: () => 0,
   waitingBytes: () => 0,
+  address: () => '',
   end: () => {},
   destroy: () => {},
 }

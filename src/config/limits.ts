@@ -56,6 +56,9 @@ export const CONFIG_FILE_BYTES_MAX = 1024 * 1024
 /** Namespaces are written by hand; each costs one record a thread. */
 export const NAMESPACES_MAX = 1_024
 
+/** Proxies are written by hand as well, and each connection's address is looked up in all of them. */
+export const TRUSTED_PROXIES_MAX = 64
+
 /** The expression of channel_regex and the origins are written by hand too. */
 export const CHANNEL_REGEX_LENGTH_MAX = 256
 export const ALLOWED_ORIGINS_MAX = 256

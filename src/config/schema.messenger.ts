@@ -8,6 +8,9 @@ const MIB = 1_024 * KIB
 const GIB = 1_024 * MIB
 const TIB = 1_024 * GIB
 
+/** The namespace of all channels that the messenger publishes to; the operator can't use the name for another one. */
+export const MESSENGER_NAMESPACE = 'im'
+
 export const messenger = section('The messenger: accounts, conversations, archive, search, files.', {
   enabled: flag('Whether it is served. Clients then connect with accounts, and with nothing else.'),
   path: text(

@@ -3,8 +3,9 @@
 
 import { isIP } from 'node:net'
 import type { z } from 'zod'
-import { HISTORY_PATH_BYTES_MAX, SHARDS_MAX } from './limits.ts'
-import { choice, duration, flag, integer, section, text } from './option.ts'
+import { isAddressOrNetwork } from '../base/address.ts'
+import { HISTORY_PATH_BYTES_MAX, SHARDS_MAX, TRUSTED_PROXIES_MAX } from './limits.ts'
+import { choice, duration, flag, integer, list, section, text } from './option.ts'
 import { channel } from './schema.channel.ts'
 import { client } from './schema.client.ts'
 import { messenger } from './schema.messenger.ts'
@@ -37,6 +38,14 @@ export const configSchema = section('', {
     port: port(8000, 'Its port; 0 = any free one.'),
     internal_address: address('Where metrics, health and administration are served.'),
     internal_port: port(9000, 'Its port; 0 = any free one.'),
+    trusted_proxies: list(
+      {
+        max: TRUSTED_PROXIES_MAX,
+        accepts: networks => networks.every(isAddressOrNetwork),
+        allowed: `a list of at most ${TRUSTED_PROXIES_MAX} IP addresses and networks ("10.0.0.0/8", "2001:db8::1")`,
+      },
+      'Proxies whose X-Forwarded-For is believed.',
+    ),
     tls: section('TLS of the client port.', {
       enabled: flag('Clients connect by wss:// and https://.'),
       cert_pem: text({}, 'Path of the PEM file with the certificate chain.'),

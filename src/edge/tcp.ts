@@ -2,6 +2,7 @@
 // Invariants: no callback lets an error out; a line that does not end is bounded in bytes and in time.
 
 import { createServer, type Server, type Socket } from 'node:net'
+import { plainAddress } from '../base/address.ts'
 import { monotonicMs } from '../base/clock.ts'
 import { StartError } from '../base/errors.ts'
 import { guard } from '../base/guard.ts'
@@ -166,7 +167,7 @@ class TcpConnection implements Timed {
     this.#wheel = wheel
     this.#wire = new TcpWire(socket)
     this.#reader = new LineReader(env.config.client.message_size_limit)
-    this.session = new Session(env, this.#wire)
+    this.session = new Session(env, this.#wire, '')
     this.#onLine = line => this.session.receive(line)
   }
 
@@ -236,6 +237,10 @@ class TcpWire implements Wire {
 
   waitingBytes(): number {
     return this.closed ? 0 : this.#socket.writableLength
+  }
+
+  address(): string {
+    return plainAddress(this.#socket.remoteAddress ?? '')
   }
 
   end(disconnect: Disconnect): void {

@@ -1,7 +1,16 @@
 // The WebSocket library as we use it: apps, listening, and the acceptor's children. Main thread and shards.
 // Types that the package's own declarations lack are added here.
 
-import { App, SSLApp, type TemplatedApp, us_listen_socket_close, us_socket_local_port } from 'uWebSockets.js'
+import {
+  App,
+  type HttpRequest,
+  type HttpResponse,
+  SSLApp,
+  type TemplatedApp,
+  us_listen_socket_close,
+  us_socket_local_port,
+} from 'uWebSockets.js'
+import { addressBehind, plainAddress, type Trusted } from '../base/address.ts'
 
 export type UwsApp = TemplatedApp & {
   /** Names this app to the acceptor of another thread. */
@@ -15,6 +24,23 @@ export type Tls = Readonly<{ cert_pem: string; key_pem: string }>
 export function createApp(tls: Tls | undefined): UwsApp {
   if (tls === undefined) return App() as UwsApp
   return SSLApp({ cert_file_name: tls.cert_pem, key_file_name: tls.key_pem }) as UwsApp
+}
+
+/** The client's address, by its proxies where they are trusted. Only while the request is: within its callback. */
+export function addressOf(response: HttpResponse, request: HttpRequest, trusted: Trusted): string {
+  const peer = textOf(response.getRemoteAddressAsText())
+  if (trusted.isEmpty) return plainAddress(peer)
+  // A proxy may add a header of its own behind one that the client sent, and getHeader knows only the first.
+  const forwardedFor: string[] = []
+  request.forEach((name, value) => {
+    if (name === 'x-forwarded-for') forwardedFor.push(value)
+  })
+  return addressBehind(peer, forwardedFor.join(','), trusted)
+}
+
+/** The library gives addresses as bytes of text. */
+export function textOf(address: ArrayBuffer): string {
+  return Buffer.from(address).toString('latin1')
 }
 
 /** LIBUS_LISTEN_EXCLUSIVE_PORT, which the package exports but does not declare. */

@@ -2,25 +2,35 @@
 // Invariants: no callback of the library lets an error out; a socket is never touched after it was closed.
 
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket } from 'uWebSockets.js'
+import { plainAddress, type Trusted, trust } from '../base/address.ts'
 import { monotonicMs } from '../base/clock.ts'
 import { guard } from '../base/guard.ts'
 import { COMMANDS_PER_FRAME_MAX, WEBSOCKET_PAYLOAD_BYTES_MAX } from '../config/limits.ts'
 import type { Frame } from '../fanout/frame.ts'
 import { REFUSED, type Wire } from '../fanout/wire.ts'
 import { slots } from '../metrics/slots.ts'
-import { because, type Disconnect, disconnects } from '../protocol/codes.ts'
+import { because, cutToBytes, type Disconnect, disconnects } from '../protocol/codes.ts'
 import type { SessionEnv } from '../session/port.ts'
 import { Session } from '../session/session.ts'
 import type { Admission, RefusalReason } from './admission.ts'
-import type { UwsApp } from './uws.ts'
+import { addressOf, textOf, type UwsApp } from './uws.ts'
 
-type Attached = { wire: WebSocketWire; session: Session } | { wire: undefined; session: undefined }
+type Attached = {
+  wire: WebSocketWire | undefined
+  session: Session | undefined
+  /** What came with the request, for the session to begin with. */
+  address: string
+  device: string
+}
 type Socket = WebSocket<Attached>
 
 const WEBSOCKET_PATH = '/connection/websocket'
 
 /** The one subprotocol that is chosen if a client offers it; most offer none. */
 const JSON_PROTOCOL = 'centrifuge-json'
+
+/** What browsers say of themselves has 100 to 200 bytes. */
+const DEVICE_BYTES_MAX = 256
 
 /** RFC 6455: the message is too big; the official clients do not come back with it. */
 const MESSAGE_TOO_BIG: Disconnect = { code: 1009, reason: 'message too big' }
@@ -32,6 +42,7 @@ export function attachWebSocket(app: UwsApp, env: SessionEnv, admission: Admissi
     const { session } = socket.getUserData()
     session?.disconnect(disconnects.serverError)
   }
+  const trusted = trust(env.config.http_server.trusted_proxies)
   app.ws<Attached>(WEBSOCKET_PATH, {
     compression: 0,
     maxPayloadLength: WEBSOCKET_PAYLOAD_BYTES_MAX,
@@ -40,7 +51,7 @@ export function attachWebSocket(app: UwsApp, env: SessionEnv, admission: Admissi
     closeOnBackpressureLimit: false,
     idleTimeout: 0,
     sendPingsAutomatically: false,
-    upgrade: (response, request, context) => upgrade(response, request, context, env, admission),
+    upgrade: (response, request, context) => upgrade(response, request, context, env, admission, trusted),
     open: guard((socket: Socket) => open(socket, env), onError),
     message: guard(
       (socket: Socket, message: ArrayBuffer, isBinary: boolean) => onMessage(socket, message, isBinary, env),
@@ -65,6 +76,7 @@ function upgrade(
   context: us_socket_context_t,
   env: SessionEnv,
   admission: Admission,
+  trusted: Trusted,
 ): void {
   try {
     const refusal = admission.refusal(request.getHeader('origin'), request.getHeader('host'), monotonicMs())
@@ -75,7 +87,11 @@ function upgrade(
       return refuse(response, '400 Bad Request', 'only the JSON protocol is spoken here')
     }
     const protocol = protocols.includes(JSON_PROTOCOL) ? JSON_PROTOCOL : ''
-    const attached: Attached = { wire: undefined, session: undefined }
+    const address = trusted.isEmpty ? '' : addressOf(response, request, trusted)
+    // Logins are listed with it; without accounts nobody asks.
+    const agent = env.messenger === undefined ? '' : request.getHeader('user-agent')
+    const device = cutToBytes(agent, DEVICE_BYTES_MAX)
+    const attached: Attached = { wire: undefined, session: undefined, address, device }
     const key = request.getHeader('sec-websocket-key')
     const extensions = request.getHeader('sec-websocket-extensions')
     response.upgrade(attached, key, protocol, extensions, context)
@@ -100,11 +116,13 @@ function refuse(response: HttpResponse, status: string, why: string): void {
 }
 
 function open(socket: Socket, env: SessionEnv): void {
-  const wire = new WebSocketWire(socket)
   const attached = socket.getUserData()
+  const { address, device } = attached
+  const wire = new WebSocketWire(socket, address)
   attached.wire = wire
+  attached.device = ''
   env.row[slots.connections.websocket]! += 1
-  attached.session = new Session(env, wire)
+  attached.session = new Session(env, wire, device)
 }
 
 function onMessage(socket: Socket, message: ArrayBuffer, isBinary: boolean, env: SessionEnv): void {
@@ -149,9 +167,12 @@ class WebSocketWire implements Wire {
   readonly transport = 'websocket'
   closed = false
   readonly #socket: Socket
+  /** What a trusted proxy said. '': the socket is asked when it is needed, so that not each has to carry a text. */
+  readonly #address: string
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, address: string) {
     this.#socket = socket
+    this.#address = address
   }
 
   send(frame: Frame): number {
@@ -176,6 +197,11 @@ class WebSocketWire implements Wire {
 
   waitingBytes(): number {
     return this.closed ? 0 : this.#socket.getBufferedAmount()
+  }
+
+  address(): string {
+    if (this.#address !== '' || this.closed) return this.#address
+    return plainAddress(textOf(this.#socket.getRemoteAddressAsText()))
   }
 
   end(disconnect: Disconnect): void {

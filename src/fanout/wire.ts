@@ -16,6 +16,8 @@ export type Wire = {
   sendText(text: string): number
   /** Bytes that wait in this process for the kernel. */
   waitingBytes(): number
+  /** IP address of the client, by trusted proxies where there are some; '' when the socket is gone. */
+  address(): string
   /** Says goodbye with a code, after what is already queued. The socket is closed soon after, or by `destroy`. */
   end(disconnect: Disconnect): void
   /** Closes the socket now, whatever waits. */

@@ -1,8 +1,5 @@
 // Names of the relay's channels that the messenger publishes to. Any thread. Clients can't subscribe to them by
-// themselves: the server does it when they connect.
-
-/** The namespace of all of them; the operator can't use the name for another one. */
-export const MESSENGER_NAMESPACE = 'im'
+// themselves: the server does it when they connect. All are in the namespace MESSENGER_NAMESPACE (config/).
 
 /** What happens in a conversation. */
 export function conversationChannel(conversation: number): string {

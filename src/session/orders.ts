@@ -1,19 +1,27 @@
 // Orders: what the server API does to the sessions of a user, on each shard where the user has any.
 // Runs on the shard that got the order; the order travels as JSON from the shard that served the request.
 
-import type { Override } from '../auth/claims.ts'
+import type { Override, ServerSubscription } from '../auth/claims.ts'
 import { unreachable } from '../base/assert.ts'
 import { disconnects, type ErrorCode, errors, unsubscribes } from '../protocol/codes.ts'
 import type { SubscribeRequest } from '../protocol/commands.ts'
 import { messagePush, refreshPush } from '../protocol/replies.ts'
 import { isPast, ttlOf } from './expiry.ts'
-import { planServerSide } from './plan.ts'
+import { isOfMessenger, planServerSide } from './plan.ts'
 import type { SessionPort } from './port.ts'
 import type { Sessions } from './sessions.ts'
 import type { Live } from './state.ts'
-import { subscribeByServer, unsubscribeByServer } from './subscriptions.ts'
+import { afterAnswer, isEnding, subscribeByServer, unsubscribeByServer } from './subscriptions.ts'
 
-type Whom = Readonly<{ user: string /** '' = all of the user's. */; client: string }>
+/** Which sessions of the user; '' or without: whatever theirs is. */
+type Whom = Readonly<{
+  user: string
+  client: string
+  /** Those of one login, by its public id. */
+  session?: string
+  /** All but those of this login. */
+  except?: string
+}>
 
 export type Order = Whom &
   Readonly<
@@ -44,7 +52,7 @@ export function carryOutOrder(
   for (const session of sessions.ofUser(order.user)) {
     const { state } = session
     if (state.kind !== 'live') continue
-    if (order.client === '' || order.client === state.client) targets.push([session, state])
+    if (isMeant(order, state)) targets.push([session, state])
   }
   if (order.kind !== 'subscribe') {
     for (const [session, live] of targets) carryOut(session, live, order)
@@ -53,12 +61,21 @@ export function carryOutOrder(
   subscribeAll(targets, order, done)
 }
 
+function isMeant({ client, session = '', except = '' }: Whom, live: Live): boolean {
+  if (client !== '' && client !== live.client) return false
+  if (session !== '' && session !== live.identity.session) return false
+  return except === '' || except !== live.identity.session
+}
+
 function carryOut(session: SessionPort, live: Live, order: Exclude<Order, { kind: 'subscribe' }>): void {
   switch (order.kind) {
     case 'disconnect':
       if (!order.keep.includes(live.client)) session.disconnect({ code: order.code, reason: order.reason })
       return
     case 'unsubscribe': {
+      // What `connect` was still to subscribe it to, and the client has not heard of, is just left out.
+      if (order.channel === '') live.toSubscribe?.clear()
+      else live.toSubscribe?.delete(order.channel)
       // Without a channel the user leaves all of them.
       const all = [...live.subscriptions.values()]
       const chosen = all.filter(
@@ -106,11 +123,33 @@ function subscribeAll(
     ...(override === undefined ? {} : { override }),
     expireAt,
   }
-  for (const [session, live] of targets) {
-    const plan = planServerSide(session, live, order.channel, subscription, requestOf(order))
-    if (plan.ok) subscribeByServer(session, live, plan.plan, settle)
-    else settle(plan.error)
+  for (const [session, live] of targets) subscribeOne(session, live, order, subscription, settle)
+}
+
+function subscribeOne(
+  session: SessionPort,
+  live: Live,
+  order: Extract<Order, { kind: 'subscribe' }>,
+  subscription: ServerSubscription & { expireAt: number },
+  settle: (error: ErrorCode | undefined) => void,
+): void {
+  // Gone meanwhile, or its `connect` is about to subscribe it.
+  if (session.state !== live || live.toSubscribe?.has(order.channel)) return settle(undefined)
+  const present = live.subscriptions.get(order.channel)
+  if (present !== undefined && isEnding(present)) {
+    // An order to end it came before its home has answered: the new one begins after that.
+    afterAnswer(present, () => subscribeOne(session, live, order, subscription, () => {}))
+    return settle(undefined)
   }
+  const planned = planServerSide(session, live, order.channel, subscription, requestOf(order))
+  if (!planned.ok) return settle(planned.error)
+  subscribeByServer(session, live, planned.plan, error => {
+    // The messenger does not ask again: the client comes back, and its `connect` subscribes it.
+    if (error?.temporary && isOfMessenger(session, planned.plan.known.options)) {
+      session.disconnect(disconnects.forceReconnect)
+    }
+    settle(error)
+  })
 }
 
 function requestOf({ channel, since }: Extract<Order, { kind: 'subscribe' }>): SubscribeRequest | undefined {

@@ -3,7 +3,8 @@
 
 import type { Override, ServerSubscription } from '../auth/claims.ts'
 import { accessOfSubscriber, decideSubscriptionModes, type SubscriptionModes } from '../auth/permissions.ts'
-import type { ResolvedChannel } from '../config/namespaces.ts'
+import type { ResolvedChannel, ResolvedOptions } from '../config/namespaces.ts'
+import { MESSENGER_NAMESPACE } from '../config/schema.messenger.ts'
 import { detailed, type ErrorCode, errors } from '../protocol/codes.ts'
 import type { SubscribeRequest } from '../protocol/commands.ts'
 import type { SessionPort } from './port.ts'
@@ -69,13 +70,31 @@ export function checkChannel(
 ): { ok: true; known: Known } | { ok: false; error: ErrorCode } {
   if (live.subscriptions.has(channel)) return { ok: false, error: errors.alreadySubscribed }
   const limit = session.env.config.client.channel_limit
-  if (live.subscriptions.size >= limit) {
+  const resolved = session.env.namespaces.resolve(channel)
+  const isFree = resolved.kind === 'known' && isOfMessenger(session, resolved.options)
+  if (!isFree && isLimitReached(session, live, limit)) {
     return { ok: false, error: detailed(errors.limitExceeded, `${limit} channels a connection`) }
   }
-  const resolved = session.env.namespaces.resolve(channel)
   if (resolved.kind === 'bad') return { ok: false, error: detailed(errors.badRequest, resolved.why) }
   if (resolved.kind === 'unknown') return { ok: false, error: errors.unknownChannel }
   return { ok: true, known: resolved }
+}
+
+/** Channels that clients have by their conversations; they can't choose to have more of them. */
+export function isOfMessenger(
+  { env }: SessionPort,
+  { namespace }: Pick<ResolvedOptions, 'namespace'>,
+): boolean {
+  return env.messenger !== undefined && namespace === MESSENGER_NAMESPACE
+}
+
+function isLimitReached(session: SessionPort, { subscriptions }: Live, limit: number): boolean {
+  if (subscriptions.size < limit) return false
+  let counted = 0
+  for (const { subscriber } of subscriptions.values()) {
+    if (!isOfMessenger(session, subscriber.channel.options)) counted++
+  }
+  return counted >= limit
 }
 
 export function planOf(

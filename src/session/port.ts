@@ -9,6 +9,7 @@ import type { Config } from '../config/schema.ts'
 import type { Flusher } from '../fanout/flusher.ts'
 import type { Outbox, OutboxLimits } from '../fanout/outbox.ts'
 import type { Registry } from '../fanout/registry.ts'
+import type { MessengerPort } from '../protocol/call.ts'
 import type { Disconnect, ErrorCode } from '../protocol/codes.ts'
 import type { CommandKind } from '../protocol/commands.ts'
 import type { RpcMethods } from './rpc.ts'
@@ -53,6 +54,8 @@ export type SessionEnv = Readonly<{
   sessions: Sessions<SessionPort>
   wheel: Wheel<SessionPort>
   rpc: RpcMethods
+  /** Undefined: there is none. With it clients connect by its accounts, and in no other way. */
+  messenger: MessengerPort | undefined
   row: Float64Array
   outboxLimits: OutboxLimits
   /** An error that escaped from one session: logged with a count, never with what the client sent. */

@@ -14,6 +14,7 @@ import {
   resultReply,
 } from '../protocol/replies.ts'
 import { askHome } from './ask-home.ts'
+import { callLive } from './calls.ts'
 import type { SessionPort } from './port.ts'
 import type { Live } from './state.ts'
 
@@ -85,7 +86,9 @@ export function answerPresenceStats(session: SessionPort, live: Live, command: O
 
 export function answerRpc(session: SessionPort, live: Live, command: Of<'rpc'>): void {
   const { id, method, data } = command
-  const call = session.env.rpc.get(method)
+  const { rpc, messenger } = session.env
+  const call = rpc.get(method)
+  if (call === undefined && messenger !== undefined) return callLive(session, messenger, live, command)
   if (call === undefined) return session.fail(id, 'rpc', detailed(errors.methodNotFound, `"${method}"`))
   call({ client: live.client, user: live.identity.user, data }, outcome => {
     if (!session.isOpen) return

@@ -1,6 +1,6 @@
 // A session: the protocol state of one connection, from its first command to its goodbye. Runs on the connection's
-// shard. Invariants: commands are carried out in the order they came; nothing but `connect` is heard before the
-// session is live; whatever happens, `closed` runs once and gives everything back.
+// shard. Invariants: commands are carried out in the order they came; nothing but `connect`, and calls to log
+// in, is heard before the session is live; whatever happens, `closed` runs once and gives everything back.
 
 import { unreachable } from '../base/assert.ts'
 import { monotonicMs, wallMs } from '../base/clock.ts'
@@ -12,15 +12,14 @@ import type { Wire } from '../fanout/wire.ts'
 import { pick, slots } from '../metrics/slots.ts'
 import { because, type Disconnect, disconnects, type ErrorCode, errors } from '../protocol/codes.ts'
 import { type Command, readCommand } from '../protocol/commands.ts'
-import { emptyReply, errorReply, PING } from '../protocol/replies.ts'
+import { errorReply, PING } from '../protocol/replies.ts'
 import { CatchUp } from './catch-up.ts'
 import { CommandQueue } from './command-queue.ts'
-import { answerConnect, answerRefresh } from './connect.ts'
 import { nextDeadlineMs } from './deadlines.ts'
+import { answerLive, stepBeforeConnect } from './dispatch.ts'
 import type { SessionEnv, SessionPort } from './port.ts'
-import { answerHistory, answerPresence, answerPresenceStats, answerPublish, answerRpc } from './requests.ts'
 import type { Live, SessionState } from './state.ts'
-import { answerSubRefresh, answerSubscribe, answerUnsubscribe, dropExpired, endAll } from './subscriptions.ts'
+import { dropExpired, endAll } from './subscriptions.ts'
 
 /** After its goodbye a connection has so long to take what was queued. */
 const CLOSING_MS = 5000
@@ -39,15 +38,16 @@ export class Session implements SessionPort, OutboxOwner {
   /** Undefined: without a limit a session need not carry a bucket. */
   readonly #rate: TokenBucket | undefined
 
-  constructor(env: SessionEnv, wire: Wire) {
+  /** @param device what it calls itself; '' */
+  constructor(env: SessionEnv, wire: Wire, device: string) {
     const nowMs = monotonicMs()
     this.env = env
     this.outbox = new Outbox(wire, this, env.outboxLimits)
-    this.state = { kind: 'opening', untilMs: nowMs + env.config.client.stale_close_delay }
+    this.state = { kind: 'opening', device, calls: 0, login: undefined }
     const { command_rate_limit: rate } = env.config.client
     this.#rate = rate === 0 ? undefined : new TokenBucket(rate, nowMs)
     env.sessions.open(this)
-    env.wheel.schedule(this, this.state.untilMs)
+    env.wheel.schedule(this, nowMs + env.config.client.stale_close_delay)
   }
 
   /** A ping or pong of the transport itself, which has answered it: it costs as much as a command. */
@@ -126,10 +126,11 @@ export class Session implements SessionPort, OutboxOwner {
 
   #carryOut(command: Command): boolean {
     if (this.state.kind === 'opening') {
-      if (command.kind === 'connect') {
-        this.#count('connect', 'ok')
-        answerConnect(this, command)
-        return true
+      const step = stepBeforeConnect(this, this.state, command)
+      if (step !== undefined) {
+        this.#count(command.kind, 'ok')
+        step()
+        return this.isOpen
       }
       this.#count(command.kind, 'disconnect')
       this.disconnect(because(disconnects.badRequest, `${command.kind} before connect`))
@@ -142,38 +143,8 @@ export class Session implements SessionPort, OutboxOwner {
       return false
     }
     this.#count(command.kind, 'ok')
-    this.#dispatch(command, this.state)
+    answerLive(this, this.state, command)
     return this.isOpen
-  }
-
-  #dispatch(command: Exclude<Command, { kind: 'connect' }>, live: Live): void {
-    switch (command.kind) {
-      case 'subscribe':
-        return answerSubscribe(this, live, command)
-      case 'unsubscribe':
-        return answerUnsubscribe(this, live, command)
-      case 'sub_refresh':
-        return answerSubRefresh(this, live, command)
-      case 'refresh':
-        return answerRefresh(this, live, command)
-      case 'publish':
-        return answerPublish(this, live, command)
-      case 'history':
-        return answerHistory(this, live, command)
-      case 'presence':
-        return answerPresence(this, live, command)
-      case 'presence_stats':
-        return answerPresenceStats(this, live, command)
-      case 'rpc':
-        return answerRpc(this, live, command)
-      case 'ping':
-        return this.reply(emptyReply(command.id, 'ping'))
-      case 'send':
-      case 'pong':
-        return
-      default:
-        unreachable(command)
-    }
   }
 
   #pong(): boolean {

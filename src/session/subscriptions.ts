@@ -102,12 +102,14 @@ function carryOut(session: SessionPort, live: Live, id: number, plan: Plan): voi
 /**
  * Carries out a granted subscription. `done` runs once: perhaps before this returns, perhaps after the session has
  * ended (then the outcome means nothing).
+ * @param mayReplay asked when there are missed publications; without them the client learns that it was not recovered
  */
 export function subscribe(
   session: SessionPort,
   live: Live,
   plan: Plan,
   done: (outcome: SubscribeOutcome) => void,
+  mayReplay: () => boolean = () => true,
 ): void {
   const { registry } = session.env
   const { channel, modes, recover } = plan
@@ -143,7 +145,10 @@ export function subscribe(
       done(outcome)
       return runWaiting(subscription)
     }
-    const { epoch, offset, recovered, publications } = outcome.value
+    const { epoch, offset } = outcome.value
+    const isLeftOut = outcome.value.publications !== '' && !mayReplay()
+    const recovered = outcome.value.recovered && !isLeftOut
+    const publications = isLeftOut ? '' : outcome.value.publications
     local.epoch = epoch
     subscription.state = 'live'
     if (plan.expireAt !== 0) {
@@ -191,12 +196,17 @@ export function answerUnsubscribe(
   if (subscription?.state === 'asking') {
     // Later commands wait as well: one of them may subscribe to the channel again.
     void session.hold(async () => {
-      await new Promise<void>(resolve => wait(subscription, resolve))
+      await new Promise<void>(resolve => afterAnswer(subscription, resolve))
       if (session.state === live) leave(session, live, command)
     })
     return
   }
   leave(session, live, command)
+}
+
+/** It is asking, and will be ended as soon as it is live. */
+export function isEnding({ state, waiting }: Subscription): boolean {
+  return state === 'asking' && waiting !== undefined
 }
 
 function leave(session: SessionPort, live: Live, command: Extract<Command, { kind: 'unsubscribe' }>): void {
@@ -205,7 +215,8 @@ function leave(session: SessionPort, live: Live, command: Extract<Command, { kin
   session.reply(emptyReply(command.id, 'unsubscribe'))
 }
 
-function wait(subscription: Subscription, step: () => void): void {
+/** Runs the step when the home of a subscription that is still asking has answered; never if the session ends before. */
+export function afterAnswer(subscription: Subscription, step: () => void): void {
   subscription.waiting ??= []
   subscription.waiting.push(step)
 }
@@ -270,7 +281,7 @@ export function unsubscribeByServer(
   unsubscribe: Unsubscribe,
 ): void {
   if (subscription.state === 'asking') {
-    wait(subscription, () => unsubscribeByServer(session, live, subscription, unsubscribe))
+    afterAnswer(subscription, () => unsubscribeByServer(session, live, subscription, unsubscribe))
     return
   }
   if (subscription.state === 'ended' || session.state !== live) return

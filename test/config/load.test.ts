@@ -97,6 +97,12 @@ test('lists of texts in the environment are separated by spaces', () => {
   ])
 })
 
+test('trusted proxies are addresses and networks', () => {
+  expect(load({ file: '' }).config.http_server.trusted_proxies).toEqual([])
+  const env = { FANWIRE_HTTP_SERVER_TRUSTED_PROXIES: '10.0.0.0/8 2001:db8::1' }
+  expect(load({ env }).config.http_server.trusted_proxies).toEqual(['10.0.0.0/8', '2001:db8::1'])
+})
+
 test('variables of others and FANWIRE_VAR_… are left alone', () => {
   const env = { PATH: '/bin', FANWIRE_VAR_ANYTHING: 'x', OTHER_FANWIRE_X: 'y' }
   expect(load({ env }).profile).toBe('development')

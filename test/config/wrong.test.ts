@@ -330,3 +330,9 @@ test('a secret of the wrong type is hidden', () => {
     'http_api.key: (hidden) is not allowed (set in relay.yaml, line 1); it must be a text',
   )
 })
+
+test.each(['proxy.example', '10.0.0.0/33', '10.0.0.1/'])('%j is no proxy that can be trusted', network => {
+  expect(refusal({ argv: ['--http_server.trusted_proxies', network] })).toBe(
+    `http_server.trusted_proxies: ${JSON.stringify([network])} is not allowed (set by the flag --http_server.trusted_proxies); it must be a list of at most 64 IP addresses and networks ("10.0.0.0/8", "2001:db8::1")`,
+  )
+})

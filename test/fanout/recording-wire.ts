@@ -45,6 +45,10 @@ export class RecordingWire implements Wire {
     return this.#waitingBytes
   }
 
+  address(): string {
+    return '192.0.2.1'
+  }
+
   drained(): void {
     this.stuck = false
     this.#waitingBytes = 0

@@ -89,7 +89,7 @@ export function createShardPair(config: object): ShardPair {
 /** A session on a shard, connected without a token. */
 export function connectSession({ relay }: PairedShard) {
   const wire = new RecordingWire()
-  const session = new Session(relay.env, wire)
+  const session = new Session(relay.env, wire, '')
   const send = (command: object) => session.receive(JSON.stringify(command))
   send({ id: 1, connect: {} })
   const lines = () => wire.lines.map(line => JSON.parse(line))
