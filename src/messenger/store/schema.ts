@@ -173,6 +173,7 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (message_id, position)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX attachments_by_file ON attachments (file_id, conversation_id);
+  CREATE INDEX attachments_by_conversation ON attachments (conversation_id, file_id);
 
   CREATE TABLE downloads (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
