@@ -7,6 +7,7 @@ export type AuditAction =
   | 'signup'
   | 'login'
   | 'login_failed'
+  | 'password_refused'
   | 'logout'
   | 'logout_everywhere'
   | 'session_revoked'
