@@ -44,7 +44,7 @@ async function connectWithToken(session: SessionPort, command: Connect): Promise
     case 'valid':
       if (isPast(result.claims.expireAt)) return session.fail(command.id, 'connect', errors.tokenExpired)
       if (messenger === undefined) return connectUser(session, command, result.claims)
-      return connectAccount(session, command, messenger, result.claims)
+      return connectLogin(session, command, messenger, loginOf(result.claims), result.claims.expireAt)
     case 'expired':
       return session.fail(command.id, 'connect', errors.tokenExpired)
     case 'unavailable':
@@ -66,20 +66,7 @@ async function connectUser(session: SessionPort, command: Connect, claims: Conne
   await establish(session, command, { user, info, session: '', expireAt, channels: named })
 }
 
-/** A user of the messenger: its token names a login, which may have ended since. */
-async function connectAccount(
-  session: SessionPort,
-  command: Connect,
-  messenger: MessengerPort,
-  claims: ConnectionClaims,
-): Promise<void> {
-  const user = Number(claims.user)
-  if (!Number.isSafeInteger(user) || user < 1 || String(user) !== claims.user || claims.session === '') {
-    return session.refuse('connect', because(disconnects.invalidToken, 'it names no login'))
-  }
-  await connectLogin(session, command, messenger, { user, session: claims.session }, claims.expireAt)
-}
-
+/** A user of the messenger, who may have logged out since the token was made. */
 function connectLogin(
   session: SessionPort,
   command: Connect,
@@ -103,6 +90,11 @@ function connectLogin(
       }
     })
   })
+}
+
+/** Checked with the token: the user is a number. */
+function loginOf({ user, session }: ConnectionClaims): Login {
+  return { user: Number(user), session }
 }
 
 function refuseLogin(session: SessionPort, command: Connect, error: ErrorCode): void {

@@ -38,6 +38,8 @@ export async function establish(session: SessionPort, command: Connect, grant: G
   const live = enter(session, command, grant)
   if (live === undefined) return
   if (grant.channels.size === 0) return session.reply(replyOf(session, live, command.id, []))
+  // What was answered before goes before it; what comes from now on waits for the reply.
+  session.env.flusher.flushNow(session.outbox)
   session.outbox.held = true
   const requests = new Map(command.subs.map(request => [request.channel, request]))
   const { subs, failure } = await subscribeToAll(session, live, grant.channels, requests)

@@ -5,11 +5,14 @@ import type { ResolvedOptions } from '../../src/config/namespaces.ts'
 import { type Frame, stableLines } from '../../src/fanout/frame.ts'
 import { Outbox, type OutboxLimits, type OutboxOwner } from '../../src/fanout/outbox.ts'
 import { REFUSED, type Transport, type Wire } from '../../src/fanout/wire.ts'
+import type { Disconnect } from '../../src/protocol/codes.ts'
 
 export class RecordingWire implements Wire {
   readonly transport: Transport
   /** Each send, as the lines that it had. */
   readonly sends: string[][] = []
+  /** The codes of its goodbyes: one at most. */
+  readonly ends: number[] = []
   /** The kernel takes nothing: bytes wait here. */
   stuck = false
   refuses = false
@@ -63,7 +66,10 @@ export class RecordingWire implements Wire {
     return this.#kept.every(({ bytes, text }) => bytes.toString() === text)
   }
 
-  end(): void {}
+  end({ code }: Disconnect): void {
+    this.ends.push(code)
+  }
+
   destroy(): void {}
 }
 
