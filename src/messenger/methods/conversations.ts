@@ -37,7 +37,7 @@ const list = reads({
   access: 'user',
   about:
     'Conversations of the caller, the newest activity first, each with its newest message. `next` is the `cursor` of the next page; "": that was the last one.',
-  input: z.strictObject({
+  input: z.object({
     cursor: cursor.default(''),
     limit: z.int().min(1).max(CONVERSATIONS_PAGE_MAX).default(100),
   }),
@@ -66,7 +66,7 @@ const get = reads({
   name: 'conversation.get',
   access: 'user',
   about: 'One conversation.',
-  input: z.strictObject({ conversation: id }),
+  input: z.object({ conversation: id }),
   output: z.object({ conversation }),
   fails: ['not_found'],
   run: ({ db, options }, caller, input) => {
@@ -80,7 +80,7 @@ const members = inSteps({
   access: 'user',
   about:
     'Members of a conversation by ascending user id. `after`: the last user of the page before; `next` 0: that was the last page.',
-  input: z.strictObject({
+  input: z.object({
     conversation: id,
     after: z.int().min(0).default(0),
     limit: z.int().min(1).max(MEMBERS_PAGE_MAX).default(100),
@@ -107,7 +107,7 @@ const createsGroup = writes({
   access: 'user',
   rated: true,
   about: 'Makes a group that the caller owns. `members`: who besides the caller.',
-  input: z.strictObject({ name, members: z.array(id).max(USERS_PER_CALL_MAX).default([]) }),
+  input: z.object({ name, members: z.array(id).max(USERS_PER_CALL_MAX).default([]) }),
   output: z.object({ conversation }),
   fails: ['not_found', 'limit'],
   run: (context, { user }, input) => {
@@ -121,7 +121,7 @@ const direct = writes({
   access: 'user',
   rated: true,
   about: 'The direct conversation with a user; it is made when there is none.',
-  input: z.strictObject({ user: id }),
+  input: z.object({ user: id }),
   output: z.object({ conversation }),
   fails: ['not_found', 'limit'],
   run: (context, { user }, input) => {
@@ -134,7 +134,7 @@ const renames = writes({
   name: 'conversation.rename',
   access: 'user',
   about: 'Gives a group another name.',
-  input: z.strictObject({ conversation: id, name }),
+  input: z.object({ conversation: id, name }),
   output: nothing,
   fails: ['not_found', 'forbidden'],
   run: (context, caller, input) => {
@@ -150,7 +150,7 @@ const invite = writes({
   access: 'user',
   rated: true,
   about: 'Adds users to a group: all of them or none. Who is in it already stays. `joined`: who is new.',
-  input: z.strictObject({ conversation: id, users }),
+  input: z.object({ conversation: id, users }),
   output: z.object({ joined: z.array(id) }),
   fails: ['not_found', 'forbidden', 'limit'],
   run: (context, caller, input) => {
@@ -163,7 +163,7 @@ const remove = writes({
   name: 'conversation.remove',
   access: 'user',
   about: 'Removes a member from a group. Administrators of a group are removed by its owner only.',
-  input: z.strictObject({ conversation: id, user: id }),
+  input: z.object({ conversation: id, user: id }),
   output: nothing,
   fails: ['not_found', 'forbidden'],
   run: (context, caller, input) => {
@@ -182,7 +182,7 @@ const leave = writes({
   access: 'user',
   about:
     'Leaves a group. If the owner leaves, the group passes to its oldest administrator, else to its oldest member; if the last member leaves, it is deleted.',
-  input: z.strictObject({ conversation: id }),
+  input: z.object({ conversation: id }),
   output: nothing,
   fails: ['not_found', 'forbidden'],
   run: (context, caller, input) => {
@@ -197,7 +197,7 @@ const setsRole = writes({
   access: 'user',
   about:
     'Gives a member of a group a role. Who makes somebody else the owner is an administrator from then on.',
-  input: z.strictObject({ conversation: id, user: id, role: memberRole }),
+  input: z.object({ conversation: id, user: id, role: memberRole }),
   output: nothing,
   fails: ['not_found', 'forbidden'],
   run: (context, caller, input) => {
@@ -214,7 +214,7 @@ const deletes = writes({
   name: 'conversation.delete',
   access: 'user',
   about: 'Deletes a group with all that was said in it, for all its members.',
-  input: z.strictObject({ conversation: id }),
+  input: z.object({ conversation: id }),
   output: nothing,
   fails: ['not_found', 'forbidden'],
   run: (context, caller, input) => {
@@ -228,7 +228,7 @@ const setsRetention = writes({
   name: 'conversation.set_retention',
   access: 'user',
   about: 'After how many days messages are deleted. 0: never; null: as the server is configured.',
-  input: z.strictObject({ conversation: id, days: z.int().min(0).max(RETENTION_DAYS_MAX).nullable() }),
+  input: z.object({ conversation: id, days: z.int().min(0).max(RETENTION_DAYS_MAX).nullable() }),
   output: nothing,
   fails: ['not_found', 'forbidden'],
   run: (context, caller, input) => {
@@ -243,7 +243,7 @@ const mutes = writes({
   access: 'user',
   about:
     'Whether the caller wants to be left alone by a conversation. Clients keep to it; messages come as ever.',
-  input: z.strictObject({ conversation: id, muted: z.boolean() }),
+  input: z.object({ conversation: id, muted: z.boolean() }),
   output: nothing,
   fails: ['not_found'],
   run: ({ db, effects, options }, caller, input) => {

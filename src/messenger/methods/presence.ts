@@ -12,7 +12,7 @@ const get = inSteps({
   name: 'presence.get',
   access: 'user',
   about: 'Whether users are online, and when they were last. Unknown users are left out.',
-  input: z.strictObject({ users: z.array(id).max(USERS_MAX) }),
+  input: z.object({ users: z.array(id).max(USERS_MAX) }),
   output: z.object({
     users: z.array(z.object({ user: id, online: z.boolean(), last_seen_ms: timeMs })),
   }),
@@ -32,7 +32,7 @@ const list = inSteps({
   access: 'user',
   about:
     'Who is online, by ascending id. `after`: the last id of the page before; `next` 0: that was the last page.',
-  input: z.strictObject({
+  input: z.object({
     after: z.int().min(0).default(0),
     limit: z.int().min(1).max(PAGE_MAX).default(PAGE_MAX),
   }),
