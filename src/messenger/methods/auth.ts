@@ -60,7 +60,7 @@ const signup = inSteps({
   access: 'stranger',
   about:
     'Opens an account and logs in. A nickname has 2 to 32 letters, digits, ".", "_" and "-"; those that look alike are the same. A password has 8 to 256 characters. The first account is the administrator\'s.',
-  input: z.strictObject({ nickname, password, display_name: displayName.optional(), ...asDevice }),
+  input: z.object({ nickname, password, display_name: displayName.optional(), ...asDevice }),
   output: loggedIn,
   fails: ['weak_password', 'too_large', 'name_taken', 'signup_closed', 'rate'],
   run: async (context, caller, input) => {
@@ -93,7 +93,7 @@ const login = inSteps({
   access: 'stranger',
   about:
     'Logs in. After 5 wrong passwords in a row an account takes the next one after 1 s, 2 s, 4 s, … up to 15 min; an address from which its user has logged in before waits for its own mistakes only.',
-  input: z.strictObject({ nickname, password, ...asDevice }),
+  input: z.object({ nickname, password, ...asDevice }),
   output: loggedIn,
   fails: ['bad_credentials', 'forbidden', 'too_large', 'rate'],
   run: async (context, caller, input) => {
@@ -134,7 +134,7 @@ const logoutEverywhere = writes({
   name: 'auth.logout_everywhere',
   access: 'user',
   about: 'Ends all logins of the caller, or all but this one, with their connections.',
-  input: z.strictObject({ except_current: z.boolean().default(false) }),
+  input: z.object({ except_current: z.boolean().default(false) }),
   output: z.object({ ended: z.int() }),
   fails: [],
   run: (context, caller, { except_current }) => {
@@ -169,7 +169,7 @@ const revoke = writes({
   name: 'auth.revoke',
   access: 'user',
   about: 'Ends one login of the caller, with its connections.',
-  input: z.strictObject({ session: sessionId }),
+  input: z.object({ session: sessionId }),
   output: nothing,
   fails: ['not_found'],
   run: (context, caller, input) => {
@@ -199,7 +199,7 @@ const changePassword = inSteps({
   name: 'auth.change_password',
   access: 'user',
   about: 'Sets another password, and ends all other logins of the caller.',
-  input: z.strictObject({ old: password, new: password }),
+  input: z.object({ old: password, new: password }),
   output: nothing,
   fails: ['bad_credentials', 'weak_password', 'too_large', 'conflict', 'rate'],
   run: async (context, caller, input) => {
@@ -224,7 +224,7 @@ const deleteOwnAccount = inSteps({
   access: 'user',
   about:
     "Deletes the caller's account: logins, files, names. Messages stay, by a deleted user; groups go to the next administrator or member, and end without one. The nickname can be had by others.",
-  input: z.strictObject({ password }),
+  input: z.object({ password }),
   output: nothing,
   fails: ['bad_credentials', 'too_large', 'conflict', 'rate'],
   run: async (context, caller, input) => {

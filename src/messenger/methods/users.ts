@@ -33,7 +33,7 @@ const get = reads({
   access: 'user',
   about:
     'Users by their ids, also those who were blocked or deleted; ids that there never were are left out.',
-  input: z.strictObject({ ids: z.array(id).min(1).max(IDS_MAX) }),
+  input: z.object({ ids: z.array(id).min(1).max(IDS_MAX) }),
   output: z.object({ users: z.array(user) }),
   fails: [],
   run: ({ db }, _, { ids }) => ({ users: usersByIds(db, ids).map(userRecord) }),
@@ -44,7 +44,7 @@ const find = reads({
   access: 'user',
   about:
     'Active users whose nickname, or a word of whose display name, begins like this; case does not count.',
-  input: z.strictObject({
+  input: z.object({
     query: z.string().min(1).max(NAME_INPUT_LENGTH_MAX),
     limit: z.int().min(1).max(FOUND_MAX).default(20),
   }),
@@ -61,7 +61,7 @@ const list = reads({
   access: 'user',
   about:
     'All users but deleted ones, by id. `next` is the `after` of the next page; 0: that was the last one.',
-  input: z.strictObject({
+  input: z.object({
     after: z.int().min(0).default(0),
     limit: z.int().min(1).max(PAGE_MAX).default(100),
   }),
@@ -77,7 +77,7 @@ const updateProfile = writes({
   name: 'user.update_profile',
   access: 'user',
   about: 'Sets the display name; "": the nickname.',
-  input: z.strictObject({ display_name: z.string().max(2 * NAME_INPUT_LENGTH_MAX) }),
+  input: z.object({ display_name: z.string().max(2 * NAME_INPUT_LENGTH_MAX) }),
   output: z.object({ user }),
   fails: [],
   run: ({ db, effects }, caller, input) => {
