@@ -3,6 +3,7 @@
 
 import type { FileRecord, Message } from '../model.ts'
 import type { Database } from './database.ts'
+import { FILE_COLUMNS, type FileRow, fileRecord } from './files.ts'
 import { HAS } from './schema.ts'
 
 /** A row of messages. */
@@ -37,7 +38,7 @@ export function messageRecord(db: Database, conversation: number, seq: number): 
   return row === undefined ? undefined : messageRecords(db, [row])[0]
 }
 
-/** In the order of the rows. At most five queries, however many they are. */
+/** In the order of the rows. At most three queries, however many they are. */
 export function messageRecords(db: Database, rows: readonly MessageRow[]): Message[] {
   const idsWith = (bit: number) => rows.filter(row => (row.extras & bit) !== 0).map(row => row.id)
   const mentions = mentionsOf(db, idsWith(HAS.mentions))
@@ -72,48 +73,14 @@ function mentionsOf(db: Database, ids: readonly number[]): ById<number> {
   return grouped(found.map(({ message_id, user_id }) => [message_id, user_id]))
 }
 
-type AttachmentRow = {
-  message_id: number
-  public_id: string
-  owner_id: number
-  name: string
-  size: number
-  type: string
-  sha256: string
-  created_ms: number
-  visibility: FileRecord['visibility']
-  width: number | null
-  height: number | null
-  blur: string | null
-}
-
 /** Files in the order in which they were attached. */
 function attachmentsOf(db: Database, ids: readonly number[]): ById<FileRecord> {
   if (ids.length === 0) return new Map()
   const sql = `
-    SELECT a.message_id, f.public_id, f.owner_id, f.name, f.size, f.type, f.sha256, f.created_ms, f.visibility,
-      f.width, f.height, f.blur
-    FROM attachments a JOIN files f ON f.id = a.file_id
+    SELECT a.message_id, ${FILE_COLUMNS} FROM attachments a JOIN files f ON f.id = a.file_id
     WHERE a.message_id IN (SELECT value FROM json_each(?)) ORDER BY a.message_id, a.position`
-  const found = db.all<AttachmentRow>(sql, JSON.stringify(ids))
-  return grouped(found.map(row => [row.message_id, fileOf(row)]))
-}
-
-function fileOf(row: AttachmentRow): FileRecord {
-  const { public_id, owner_id, name, size, type, sha256, created_ms, visibility, width, height, blur } = row
-  return {
-    id: public_id,
-    owner: owner_id,
-    name,
-    size,
-    type,
-    sha256,
-    created_ms,
-    visibility,
-    ...(width !== null && { width }),
-    ...(height !== null && { height }),
-    ...(blur !== null && { blur }),
-  }
+  const found = db.all<FileRow & { message_id: number }>(sql, JSON.stringify(ids))
+  return grouped(found.map(row => [row.message_id, fileRecord(row)]))
 }
 
 type ReactionRow = { message_id: number; emoji: string; user_id: number }
