@@ -59,7 +59,7 @@ export function serveRequest(
  * Whether a proxy before us must see the same end of the body as we do (RFC 9112, 6.3). The library refuses a length
  * together with a transfer encoding, but of two lengths takes the first, and any encoding for "chunked".
  */
-function isFramedClearly(request: HttpRequest): boolean {
+export function isFramedClearly(request: HttpRequest): boolean {
   let lengths = 0
   let clear = true
   request.forEach((name, value) => {
