@@ -251,7 +251,7 @@ export const migrations: readonly string[] = [
   -- Search. rowid = messages.id. 'tags' holds what filters ask for (conversation, author, kinds of attachments), so that
   -- the index itself leaves out what the asker may not read. Contentless: the texts stand in messages alone.
   CREATE VIRTUAL TABLE message_words USING fts5(
-    text, names, tags, content='', contentless_delete=1, prefix='2 3', tokenize='unicode61 remove_diacritics 2'
+    text, names, tags, content='', contentless_delete=1, prefix='1 2 3', tokenize='unicode61 remove_diacritics 2'
   );
   -- The same for parts of words, in pieces of three characters.
   CREATE VIRTUAL TABLE message_parts USING fts5(

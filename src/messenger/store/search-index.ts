@@ -14,11 +14,12 @@ export type IndexedMessage = Readonly<{
   text: string
   /** Names of attached files. */
   names: readonly string[]
-  has: Readonly<{ image: boolean; file: boolean; link: boolean }>
+  has: Readonly<Record<Has, boolean>>
 }>
 
 /** `file`: any attachment. */
-export type Has = keyof IndexedMessage['has']
+export const HAS_KINDS = ['image', 'file', 'link'] as const
+export type Has = (typeof HAS_KINDS)[number]
 
 /** A row has one tag of each kind, or none; `has` any number. */
 export type Tag =
@@ -34,7 +35,7 @@ export function indexMessage(db: Database, message: IndexedMessage): void {
     { kind: 'conversation', id: message.conversation },
     { kind: 'author', id: message.author },
   ]
-  for (const what of ['image', 'file', 'link'] as const) if (has[what]) tags.push({ kind: 'has', what })
+  for (const what of HAS_KINDS) if (has[what]) tags.push({ kind: 'has', what })
   db.run(
     'INSERT INTO message_words (rowid, text, names, tags) VALUES (?, ?, ?, ?)',
     id,
