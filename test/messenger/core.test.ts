@@ -1,0 +1,97 @@
+// Calls of the messenger: who may call what, what comes in, and what comes back.
+
+import { expect, test } from 'vitest'
+import { slots } from '../../src/metrics/slots.ts'
+import { openMessenger } from '../support/messenger.ts'
+
+test('a user sends to everyone, and all read it in the archive', async () => {
+  const { addUser, relay } = openMessenger()
+  const ann = addUser('ann')
+  const ben = addUser('ben')
+  const { message } = await ann.call('message.send', { everyone: true, client_id: 'a1', text: 'hello' })
+  expect(message).toMatchObject({ conversation: 1, seq: 1, rev: 1, client_id: 'a1' })
+  const { messages } = await ben.call('message.list', { conversation: 1, after: 0 })
+  expect(messages).toMatchObject([{ seq: 1, author: ann.id, text: 'hello' }])
+  await expect
+    .poll(() => relay.eventsOf('im:c:1'))
+    .toEqual([{ type: 'message', rev: 1, message: messages[0] }])
+})
+
+test('an account is made, logs in, and is admitted to its channels', async () => {
+  const { call, messenger } = openMessenger()
+  const password = 'correct horse battery'
+  const stranger = { kind: 'stranger' } as const
+  const { user, session } = await call(stranger, 'auth.signup', { nickname: 'ann', password })
+  const login = { user: user.id, session: session.id }
+  messenger.admit(login, outcome =>
+    expect(outcome).toMatchObject({ ok: true, admission: { channels: ['im:u:1', 'im:presence', 'im:c:1'] } }),
+  )
+  messenger.admit({ ...login, session: 'another' }, outcome => expect(outcome).toMatchObject({ ok: false }))
+})
+
+test('who has not logged in is refused, and so is who was blocked', async () => {
+  const { addUser, call, db } = openMessenger()
+  const ann = addUser('ann')
+  const input = { everyone: true, client_id: 'a', text: 'x' }
+  await expect(call({ kind: 'stranger' }, 'message.send', input)).rejects.toMatchObject({ code: 101 })
+  db.run("UPDATE users SET state = 'blocked' WHERE id = ?", ann.id)
+  await expect(ann.call('message.send', input)).rejects.toMatchObject({ code: 101 })
+  await expect(ann.call('message.list', { conversation: 1 })).rejects.toMatchObject({ code: 101 })
+})
+
+test('the login may be given by its token', async () => {
+  const { addUser, call } = openMessenger()
+  const { token } = addUser('ann')
+  await call({ kind: 'token', token }, 'message.send', { everyone: true, client_id: 'a', text: 'x' })
+  const wrong = call({ kind: 'token', token: `${token.slice(1)}A` }, 'user.me')
+  await expect(wrong).rejects.toMatchObject({ code: 101 })
+})
+
+test('methods that there are not, and those of the shards, are refused alike', async () => {
+  const { outcome, addUser } = openMessenger()
+  const who = { kind: 'login', ...addUser('ann', 'admin').login } as const
+  const unknown = await outcome({ method: 'no.such', who })
+  expect(unknown).toEqual({
+    ok: false,
+    error: { code: 104, message: 'method not found: "no.such"', temporary: false },
+  })
+  expect(await outcome({ method: '__proto__', who })).toMatchObject({ error: { code: 104 } })
+  expect(await outcome({ method: 'upload.lock', who })).toMatchObject({ error: { code: 104 } })
+  expect(await outcome({ method: 'upload.lock', who, transport: 'http' })).toMatchObject({
+    error: { code: 104 },
+  })
+})
+
+test('methods of administrators are refused to users', async () => {
+  const { addUser } = openMessenger()
+  const root = addUser('root', 'admin')
+  const ann = addUser('ann')
+  await expect(ann.call('admin.users')).rejects.toMatchObject({ code: 103 })
+  await root.call('admin.users')
+})
+
+test('input that is wrong is refused with what is wrong with it', async () => {
+  const { outcome, addUser, row } = openMessenger()
+  const who = { kind: 'login', ...addUser('ann').login } as const
+  const send = (data: string) => outcome({ method: 'message.send', who, data })
+  expect(await send('{')).toMatchObject({ error: { code: 107, message: 'bad request: the data is no JSON' } })
+  expect(await send('')).toMatchObject({ error: { code: 107 } })
+  expect(await send('[]')).toMatchObject({ error: { code: 107 } })
+  const both = await send('{"everyone":true,"conversation":1,"client_id":"a","text":"x"}')
+  expect(both).toMatchObject({ error: { code: 107, message: /one of conversation/ } })
+  expect(row[slots.messengerCalls.refused]).toBe(4)
+})
+
+test('fields that nobody knows are let pass over the client protocol, and refused over HTTP', async () => {
+  const { outcome, addUser } = openMessenger()
+  const who = { kind: 'login', ...addUser('ann').login } as const
+  const call = { method: 'message.send', who, data: '{"everyone":true,"client_id":"a","text":"x","new":1}' }
+  expect(await outcome(call)).toMatchObject({ ok: true })
+  expect(await outcome({ ...call, transport: 'http' })).toMatchObject({ error: { code: 107 } })
+})
+
+test('a call that has no result answers with an empty object', async () => {
+  const { addUser } = openMessenger()
+  const ann = addUser('ann')
+  expect(await ann.call('message.typing', { conversation: 1 })).toEqual({})
+})
