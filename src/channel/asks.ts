@@ -19,7 +19,7 @@ import {
   type TellKind,
   type Tells,
 } from '../protocol/envelope.ts'
-import type { Mesh } from '../shared/mesh.ts'
+import type { Link, Mesh } from '../shared/mesh.ts'
 import type { Outcome } from './home.ts'
 
 export type ReceivedAsk = Extract<Received, { type: 'ask' }>
@@ -156,14 +156,17 @@ export class Asks {
   /** An ask of a peer; an error of ours is its failure, and then the caller's to count. */
   #serve(received: ReceivedAsk, from: number): void {
     const { kind, seq } = received
+    const link = this.#mesh.link(from)
     let isAnswered = false
+    const answered = (outcome: Outcome<Answer<AskKind>>) => {
+      isAnswered = true
+      // Who took the place of a lost peer has asks of its own under the same numbers, and must not get this for one.
+      if (link !== undefined && this.#mesh.link(from) === link) answer(link, kind, seq, outcome)
+    }
     try {
-      this.#served.serve(received, from, outcome => {
-        isAnswered = true
-        this.#answer(from, kind, seq, outcome)
-      })
+      this.#served.serve(received, from, answered)
     } catch (error) {
-      if (!isAnswered) this.#answer(from, kind, seq, { ok: false, error: errors.internal })
+      if (!isAnswered) answered({ ok: false, error: errors.internal })
       throw error
     }
   }
@@ -174,20 +177,18 @@ export class Asks {
     this.#pending.delete(seq)
     return pending
   }
+}
 
-  #answer(to: number, kind: AskKind, seq: number, outcome: Outcome<Answer<AskKind>>): void {
-    const link = this.#mesh.link(to)
-    if (link === undefined) return
-    let encoded: Encoded = outcome.ok
-      ? encodeAnswer(kind, seq, outcome.value)
-      : encodeFailure(seq, outcome.error)
-    if (encoded.head.length + Buffer.byteLength(encoded.payload) > link.frameBytesMax) {
-      encoded = encodeFailure(seq, errors.limitExceeded)
-    }
-    // Full, that is a peer that has been stuck for long: it learns at least that there is no answer.
-    if (!link.send(encoded.head, encoded.payload)) {
-      // Not "too many requests": it was carried out, and must not be taken for something to try again at once.
-      link.sendAnswer(encodeFailure(seq, errors.internal).head)
-    }
+function answer(link: Link, kind: AskKind, seq: number, outcome: Outcome<Answer<AskKind>>): void {
+  let encoded: Encoded = outcome.ok
+    ? encodeAnswer(kind, seq, outcome.value)
+    : encodeFailure(seq, outcome.error)
+  if (encoded.head.length + Buffer.byteLength(encoded.payload) > link.frameBytesMax) {
+    encoded = encodeFailure(seq, errors.limitExceeded)
+  }
+  // Full, that is a peer that has been stuck for long: it learns at least that there is no answer.
+  if (!link.send(encoded.head, encoded.payload)) {
+    // Not "too many requests": it was carried out, and must not be taken for something to try again at once.
+    link.sendAnswer(encodeFailure(seq, errors.internal).head)
   }
 }

@@ -2,7 +2,9 @@
 // Invariant: the path of a conflict is the option one would change first.
 
 import { BlockList, isIPv6 } from 'node:net'
+import { resolve } from 'node:path'
 import { formatDuration } from './duration.ts'
+import { MESSENGER_NAMESPACE } from './schema.messenger.ts'
 import type { ChannelOptions, Config } from './schema.ts'
 import type { Path } from './tree.ts'
 
@@ -15,6 +17,7 @@ export function findConflict(config: Config): Conflict | undefined {
     findClientConflict(config.client) ??
     findChannelConflict(config.channel) ??
     findMeshConflict(config) ??
+    findMessengerConflict(config) ??
     findShutdownConflict(config.shutdown)
   )
 }
@@ -204,5 +207,50 @@ function findMeshConflict({ mesh, client }: Config): Conflict | undefined {
       why: `it must be at least ${frameBytesMax}, a quarter of mesh.ring_size`,
     }
   }
+  return undefined
+}
+
+/** Names of its channels are short: `im:c:` and a number. */
+const MESSENGER_CHANNEL_BYTES = 64
+/** A page of its archive has to fit in a quarter of a ring. */
+const MESSENGER_RING_BYTES = 2 * 1_024 * 1_024
+
+/** Clients of the messenger are its accounts, and nobody else speaks in its channels. */
+function findMessengerConflict(config: Config): Conflict | undefined {
+  const { channel, client, http_api: api, messenger, mesh, shutdown } = config
+  if (!messenger.enabled) return undefined
+  const accounts = 'with messenger.enabled clients connect with its accounts only'
+  for (const option of ['insecure', 'allow_anonymous_connect_without_token'] as const) {
+    if (client[option]) return { path: ['client', option], why: `it must be false: ${accounts}` }
+  }
+  for (const [option, value] of Object.entries(client.token)) {
+    if (value !== '') return { path: ['client', 'token', option], why: `it must be "": ${accounts}` }
+  }
+  if (api.insecure) {
+    const why = 'it must be false with messenger.enabled: who may call the API may speak in all conversations'
+    return { path: ['http_api', 'insecure'], why }
+  }
+  const named = channel.namespaces.findIndex(({ name }) => name === MESSENGER_NAMESPACE)
+  if (named >= 0) {
+    const why = "with messenger.enabled this name is the messenger's own"
+    return { path: ['channel', 'namespaces', named, 'name'], why }
+  }
+  if (channel.namespace_boundary !== ':')
+    return { path: ['channel', 'namespace_boundary'], why: 'it must be ":" with messenger.enabled' }
+  if (channel.private_prefix !== '' && MESSENGER_NAMESPACE.startsWith(channel.private_prefix)) {
+    const why = `with messenger.enabled "${MESSENGER_NAMESPACE}" must not begin with it`
+    return { path: ['channel', 'private_prefix'], why }
+  }
+  if (channel.max_length < MESSENGER_CHANNEL_BYTES) {
+    const why = `it must be at least ${MESSENGER_CHANNEL_BYTES} with messenger.enabled`
+    return { path: ['channel', 'max_length'], why }
+  }
+  if (mesh.ring_size < MESSENGER_RING_BYTES)
+    return {
+      path: ['mesh', 'ring_size'],
+      why: `it must be at least ${MESSENGER_RING_BYTES} with messenger.enabled`,
+    }
+  if (shutdown.history_path !== '' && resolve(shutdown.history_path) === resolve(messenger.path))
+    return { path: ['messenger', 'path'], why: 'it must differ from shutdown.history_path' }
   return undefined
 }

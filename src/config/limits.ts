@@ -63,5 +63,5 @@ export const TRUSTED_PROXIES_MAX = 64
 export const CHANNEL_REGEX_LENGTH_MAX = 256
 export const ALLOWED_ORIGINS_MAX = 256
 
-/** The folder of histories holds a socket as its lock, and the path of a socket has 107 bytes at most. */
-export const HISTORY_PATH_BYTES_MAX = 90
+/** A folder that one relay at a time may use holds a socket as its lock, whose path has 107 bytes at most. */
+export const LOCKED_PATH_BYTES_MAX = 90

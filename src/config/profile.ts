@@ -1,5 +1,6 @@
 // The open profile for a first conversation: what it changes, and when it applies. Main thread, at start.
-// Invariant: it never applies once anything about clients, the API or channels was decided by the operator.
+// Invariant: it never applies once anything about clients, the API, channels or the messenger was
+// decided by the operator.
 
 import type { Layer, Setting } from './sources.ts'
 
@@ -41,7 +42,7 @@ export const developmentLayer: Layer = new Map(
   ]),
 )
 
-const DECIDING_SECTIONS = ['client.', 'http_api.', 'channel.']
+const DECIDING_SECTIONS = ['client.', 'http_api.', 'channel.', 'messenger.']
 
 /** @param layers what was set by flags and environment */
 export function profileOf(file: string | undefined, layers: readonly Layer[]): Profile {

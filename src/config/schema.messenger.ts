@@ -1,6 +1,7 @@
 // The options under messenger.*: accounts, conversations, archive and files on top of the relay.
 // Main thread, at start.
 
+import { LOCKED_PATH_BYTES_MAX } from './limits.ts'
 import { choice, duration, flag, integer, section, text } from './option.ts'
 
 const KIB = 1_024
@@ -14,7 +15,11 @@ export const MESSENGER_NAMESPACE = 'im'
 export const messenger = section('The messenger: accounts, conversations, archive, search, files.', {
   enabled: flag('Whether it is served. Clients then connect with accounts, and with nothing else.'),
   path: text(
-    { default: 'fanwire-data', accepts: path => path !== '', allowed: 'the path of a directory' },
+    {
+      default: 'fanwire-data',
+      accepts: path => path !== '' && Buffer.byteLength(path) <= LOCKED_PATH_BYTES_MAX,
+      allowed: `the path of a directory, at most ${LOCKED_PATH_BYTES_MAX} bytes`,
+    },
     'Directory with all that it keeps: database, files, keys. Made if it is missing.',
   ),
   signup: choice(

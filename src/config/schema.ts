@@ -4,7 +4,7 @@
 import { isIP } from 'node:net'
 import type { z } from 'zod'
 import { isAddressOrNetwork } from '../base/address.ts'
-import { HISTORY_PATH_BYTES_MAX, SHARDS_MAX, TRUSTED_PROXIES_MAX } from './limits.ts'
+import { LOCKED_PATH_BYTES_MAX, SHARDS_MAX, TRUSTED_PROXIES_MAX } from './limits.ts'
 import { choice, duration, flag, integer, list, section, text } from './option.ts'
 import { channel } from './schema.channel.ts'
 import { client } from './schema.client.ts'
@@ -128,8 +128,8 @@ export const configSchema = section('', {
     ),
     history_path: text(
       {
-        accepts: path => Buffer.byteLength(path) <= HISTORY_PATH_BYTES_MAX,
-        allowed: `"" or the path of a directory, at most ${HISTORY_PATH_BYTES_MAX} bytes`,
+        accepts: path => Buffer.byteLength(path) <= LOCKED_PATH_BYTES_MAX,
+        allowed: `"" or the path of a directory, at most ${LOCKED_PATH_BYTES_MAX} bytes`,
       },
       'Directory in which histories outlast a stop in order, for the next start; "" = they end with the process.',
     ),

@@ -6,7 +6,7 @@ import type { Config } from './schema.ts'
 
 export function findWarnings(config: Config, profile: Profile): string[] {
   if (profile === 'development') return [DEVELOPMENT_WARNING]
-  const { client, http_api: api, http_server: http, tcp } = config
+  const { client, http_api: api, http_server: http, messenger, tcp } = config
   const isOpen = !isLoopback(http.address) || (tcp.enabled && !isLoopback(tcp.address))
   const { hmac_secret_key, rsa_public_key, ecdsa_public_key, jwks_public_endpoint } = client.token
   const hasKey = [hmac_secret_key, rsa_public_key, ecdsa_public_key, jwks_public_endpoint].some(
@@ -28,7 +28,8 @@ export function findWarnings(config: Config, profile: Profile): string[] {
       'http_server.internal_address is beyond this machine and http_api.key is not set: whoever reaches it may have shards replaced',
     )
   }
-  if (!hasKey && !client.insecure && !client.allow_anonymous_connect_without_token) {
+  const isEntered = hasKey || client.insecure || client.allow_anonymous_connect_without_token
+  if (!isEntered && !messenger.enabled) {
     warnings.push(
       'no client can connect: there is no key in client.token, and client.allow_anonymous_connect_without_token is false',
     )

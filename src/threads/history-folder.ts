@@ -2,23 +2,12 @@
 // Invariants: one relay at a time; files without the marker, which is written last, are never used; and none is there
 // any more when the first connection is accepted, for positions that were given once must not be given again.
 
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs'
-import { createConnection, createServer, type Server } from 'node:net'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { reasonOf, StartError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import { syncFolder, writeDurably } from './durable-files.ts'
+import { lockFolder } from './folder-lock.ts'
 import type { KeptFile } from './topology.ts'
 
 const MARKER = 'complete.json'
@@ -26,7 +15,6 @@ const MARKER_VERSION = 1
 /** What we ever write here; anything else in the folder is not ours. */
 const OURS = /^(?:shard-\d+\.history|complete\.json|probe)(?:\.new)?$/
 const SHARD_FILE = /^shard-\d+\.history$/
-const LOCK = 'fanwire.lock'
 
 export type HistoryFolder = Readonly<{
   path: string
@@ -45,7 +33,7 @@ export async function openHistoryFolder(path: string, log: Log): Promise<History
   const lock = await explained(path, () => {
     // Not its parents: Node's recursive mkdir never ends where a directory can't be made in an existing one (/proc).
     if (!existsSync(path)) mkdirSync(path, { mode: 0o700 })
-    return takeLock(join(path, LOCK))
+    return lockFolder(path)
   })
   try {
     await explained(path, async () => {
@@ -86,62 +74,6 @@ async function explained<T>(path: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-type Lock = Readonly<{ check: () => void; release: () => void }>
-
-/**
- * A socket in the folder, which the kernel closes with our process however it ends: nobody answers at one that was
- * left behind. A number of a process would say nothing to a relay in another container.
- */
-async function takeLock(path: string): Promise<Lock> {
-  const server = await listenAlone(path)
-  const { ino } = lstatSync(path)
-  return {
-    // Two relays that start at the same moment may both find a lock that was left behind, and one removes the other's.
-    check() {
-      if (lstatSync(path, { throwIfNoEntry: false })?.ino !== ino)
-        throw new Error('another relay has taken the folder')
-    },
-    release: () => void server.close(),
-  }
-}
-
-async function listenAlone(path: string): Promise<Server> {
-  try {
-    return await listenAt(path)
-  } catch (error) {
-    if (codeOf(error) !== 'EADDRINUSE') throw error
-  }
-  if (await isAnswered(path)) throw new Error('another relay uses it')
-  rmSync(path, { force: true })
-  return listenAt(path)
-}
-
-function listenAt(path: string): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = createServer(socket => socket.destroy())
-    server.once('error', reject)
-    server.listen(path, () => resolve(server.unref()))
-  })
-}
-
-function isAnswered(path: string): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection(path, () => {
-      socket.destroy()
-      resolve(true)
-    })
-    // Anything else (a file of somebody else, say) is not ours to remove.
-    socket.once('error', error => {
-      if (codeOf(error) === 'ECONNREFUSED' || codeOf(error) === 'ENOENT') resolve(false)
-      else reject(error)
-    })
-  })
-}
-
-function codeOf(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException).code
-}
-
 function readMarker(folder: string, log: Log): readonly KeptFile[] {
   const path = join(folder, MARKER)
   try {
@@ -149,7 +81,7 @@ function readMarker(folder: string, log: Log): readonly KeptFile[] {
     if (files !== undefined) return files
     log.error({ file: path }, 'the list of the kept histories is damaged: all channels start new')
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT')
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
       log.error(
         { file: path, reason: reasonOf(error) },
         'the list of the kept histories is damaged: all channels start new',
@@ -174,26 +106,4 @@ function isKeptFile(value: unknown): value is KeptFile {
     SHARD_FILE.test(name) &&
     counts.every(count => Number.isSafeInteger(count) && count! >= 0)
   )
-}
-
-function writeDurably(folder: string, name: string, text: string): void {
-  const path = join(folder, name)
-  const file = openSync(`${path}.new`, 'w', 0o600)
-  try {
-    writeSync(file, text)
-    fsyncSync(file)
-  } finally {
-    closeSync(file)
-  }
-  renameSync(`${path}.new`, path)
-}
-
-/** Names are durable only when their folder is. */
-function syncFolder(path: string): void {
-  const folder = openSync(path, 'r')
-  try {
-    fsyncSync(folder)
-  } finally {
-    closeSync(folder)
-  }
 }

@@ -22,7 +22,9 @@ import {
 } from '../http/internal.ts'
 import { createExporter } from '../metrics/exporter.ts'
 import { slotCount } from '../metrics/slots.ts'
+import { rowOf } from '../shared/counters.ts'
 import { Acceptor } from './acceptor.ts'
+import { type DataDirectory, openDataDirectory } from './data-directory.ts'
 import { type HistoryFolder, openHistoryFolder } from './history-folder.ts'
 import { withFreePorts } from './ports.ts'
 import { type Acceptance, Supervisor } from './supervisor.ts'
@@ -45,7 +47,9 @@ export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
   const config = await withFreePorts(loaded.config)
   const { history_path: historyPath } = config.shutdown
   const histories = historyPath === '' ? undefined : await openHistoryFolder(historyPath, log)
-  const topology = createTopology({
+  const { messenger } = config
+  const data = messenger.enabled ? await openDataDirectory(messenger.path, log) : undefined
+  const fixed = {
     config,
     profile: loaded.profile,
     version: readVersion(),
@@ -54,17 +58,19 @@ export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
     shards: config.shards === 0 ? Math.min(availableParallelism(), SHARDS_MAX) : config.shards,
     connectionLimit: connectionLimitOf(config.client.connection_limit, log),
     hashKey: new Uint32Array(new Uint8Array(randomBytes(8)).buffer),
-  })
+  }
+  const topology = createTopology(fixed, data?.tokenKey)
   const { http_server: http } = config
   const acceptor = http.tls.enabled ? undefined : new Acceptor()
   const row = new Float64Array(slotCount)
   const supervisor = new Supervisor({ topology, acceptance: acceptor ?? NO_ACCEPTOR, row, log })
   let draining = false
-  const isReady = () => !draining && supervisor.allAccepting && supervisor.stuck(monotonicMs()).length === 0
+  const isReady = () => !draining && supervisor.allAccepting && supervisor.isAlive(monotonicMs())
   const internal = await startAll(acceptor, supervisor, {
     startInternalPort: () => startInternal(topology, supervisor, row, isReady, log),
     listen: () => acceptor?.listen(http.address, http.port),
     histories,
+    data,
     log,
   })
   const ports = {
@@ -91,11 +97,14 @@ export async function startRelay(loaded: LoadedConfig): Promise<Relay> {
     acceptor?.stopAccepting()
     await supervisor.drain(Math.min(drainMs, timeoutMs / 2))
     await supervisor.quiet()
+    // Its last publications go into the histories.
+    await supervisor.messenger?.finish()
     if (histories !== undefined) await keep(histories, supervisor, log)
     await supervisor.close()
     acceptor?.close()
     await internal.close()
     histories?.release()
+    data?.release()
     clearTimeout(tooLate)
     log.info({}, 'relay has stopped')
     finished.resolve(0)
@@ -111,11 +120,13 @@ async function startAll(
     startInternalPort,
     listen,
     histories,
+    data,
     log,
   }: {
     startInternalPort: () => Promise<InternalServer>
     listen: () => void
     histories: HistoryFolder | undefined
+    data: DataDirectory | undefined
     log: Log
   },
 ): Promise<InternalServer> {
@@ -134,6 +145,7 @@ async function startAll(
     acceptor?.close()
     await internal?.close()
     histories?.release()
+    data?.release()
     throw error
   }
 }
@@ -213,10 +225,10 @@ function startInternal(
   isReady: () => boolean,
   log: Log,
 ): Promise<InternalServer> {
-  const { config, counters, version, startedMs } = topology
+  const { config, counters, messenger, version, startedMs } = topology
   const { scrape, contentType } = createExporter({
     memory: counters,
-    otherRows: [row],
+    otherRows: messenger === undefined ? [row] : [row, rowOf(messenger.counters, 0)],
     extraGauges: {
       tableUsed: () => {
         const { route, presence } = supervisor.tableUsed
@@ -245,8 +257,14 @@ function startInternal(
     scrape,
     scrapeContentType: contentType,
     status: () => {
-      const stuck = supervisor.stuck(monotonicMs())
-      return { alive: stuck.length === 0, ready: isReady(), detail: { shards: supervisor.describe(), stuck } }
+      const nowMs = monotonicMs()
+      const detail = { shards: supervisor.describe(), stuck: supervisor.stuck(nowMs) }
+      const place = supervisor.messenger
+      return {
+        alive: supervisor.isAlive(nowMs),
+        ready: isReady(),
+        detail: place === undefined ? detail : { ...detail, messenger: place.describe() },
+      }
     },
     admin: adminOf(topology, supervisor),
     adminKey: config.http_api.key,
@@ -265,6 +283,16 @@ function adminOf(topology: Topology, supervisor: Supervisor): ReadonlyMap<string
         if (!supervisor.isLive(shard)) throw new AdminRefusal(409, `shard ${shard} is not live`)
         supervisor.tell(shard, { kind: 'fail' })
         return { shard }
+      },
+    ],
+    [
+      'POST /admin/messenger/quarantine',
+      async () => {
+        const { messenger } = supervisor
+        if (messenger === undefined) throw new AdminRefusal(404, 'there is no messenger')
+        if (!messenger.isLive) throw new AdminRefusal(409, 'the messenger is not live')
+        messenger.tell({ kind: 'fail' })
+        return {}
       },
     ],
   ])

@@ -209,7 +209,7 @@ export class ShardCore {
   /** All at once: a publication that one of them sends may have to go on to another. */
   addPeers(ends: readonly PeerEnd[]): void {
     for (const end of ends) this.#links.connect(end)
-    for (const end of ends) onHomeReplaced(this.#relay.env, end.peer)
+    for (const { peer } of ends) if (peer < this.#topology.shards) onHomeReplaced(this.#relay.env, peer)
     this.#links.drain()
   }
 

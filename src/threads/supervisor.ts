@@ -1,4 +1,5 @@
-// The supervisor: starts the shards, replaces one that was quarantined, and ends them in order. Main thread.
+// The supervisor: starts the shards and the messenger, replaces one that was quarantined, and ends them in order. Main
+// thread.
 // Invariant: a shard's place in the shared tables is cleared after its thread has ended and before another starts.
 
 import { Worker } from 'node:worker_threads'
@@ -9,6 +10,8 @@ import type { Log } from '../base/log.ts'
 import { resetGauges, slots } from '../metrics/slots.ts'
 import { CountTable } from '../shared/count-table.ts'
 import { rowOf } from '../shared/counters.ts'
+import { MessengerPlace } from './messenger-place.ts'
+import { restartDelayMs } from './restart-delay.ts'
 import {
   connectPair,
   type FromShard,
@@ -45,8 +48,6 @@ export type Acceptance = {
   remove(descriptor: unknown): void
 }
 
-/** A shard that fails again and again is started again ever later, so that it can't use up the machine. */
-const RESTART_DELAYS_MS = [0, 100, 500, 2000, 10_000]
 /**
  * The heap's nursery of a shard. What a shard makes lives for a tick or as long as a connection; the default of 48 MB
  * costs memory for nothing (4.3 KB of resident memory per idle connection against 3.6 KB, no difference in CPU).
@@ -57,8 +58,6 @@ const YOUNG_GENERATION_MB = 12
  * Longer than any pause of the garbage collector or of a busy machine.
  */
 const STUCK_AFTER_MS = 10_000
-/** A shard that lived so long has its failures forgiven. */
-const FORGIVEN_AFTER_MS = 60_000
 
 export class Supervisor {
   readonly #topology: Topology
@@ -68,6 +67,7 @@ export class Supervisor {
   readonly #routes: CountTable
   readonly #presence: CountTable
   readonly #places: Place[] = []
+  readonly #messenger: MessengerPlace | undefined
   /** The first start: the ways between shards are made when all of them are there. */
   #starting = true
   readonly #allReady = Promise.withResolvers<void>()
@@ -80,14 +80,24 @@ export class Supervisor {
     this.#log = options.log
     this.#routes = new CountTable(options.topology.routes, options.topology.hashKey)
     this.#presence = new CountTable(options.topology.presence, options.topology.hashKey)
+    const { messenger } = options.topology
+    this.#messenger =
+      messenger &&
+      new MessengerPlace({
+        ...options,
+        messenger,
+        onLive: () => this.#joinMessenger(),
+        onLost: () => this.#tellOthers(messenger.peer, { kind: 'lose', shard: messenger.peer }),
+      })
   }
 
   get tableUsed(): { route: number; presence: number } {
     return { route: this.#routes.used(), presence: this.#presence.used() }
   }
 
-  /** All shards take connections: the relay can be called ready. */
+  /** All shards take connections, and the messenger is there: the relay can be called ready. */
   get allAccepting(): boolean {
+    if (this.#messenger?.isLive === false) return false
     return this.#allLive && this.#places.every(({ state }) => state.kind === 'live' && state.accepting)
   }
 
@@ -103,8 +113,17 @@ export class Supervisor {
     })
   }
 
+  /** No thread is stuck. */
+  isAlive(nowMs: number): boolean {
+    return this.stuck(nowMs).length === 0 && this.#messenger?.isStuck(nowMs) !== true
+  }
+
   get liveCount(): number {
     return this.#places.filter(({ state }) => state.kind === 'live').length
+  }
+
+  get messenger(): MessengerPlace | undefined {
+    return this.#messenger
   }
 
   /** What an operator sees. */
@@ -117,7 +136,7 @@ export class Supervisor {
     const { shards } = this.#topology
     const accepting = Promise.all(Array.from({ length: shards }, (_, shard) => this.#spawn(shard, 0)))
     // A shard that fails ends the wait for the others.
-    await Promise.race([accepting, this.#allReady.promise])
+    await Promise.race([accepting, Promise.all([this.#allReady.promise, this.#messenger?.start()])])
     for (let each = 0; each < shards; each++) this.#connect(each, each)
     await Promise.race([accepting, prepare()])
     for (let each = 0; each < shards; each++) this.tell(each, { kind: 'accept' })
@@ -186,12 +205,32 @@ export class Supervisor {
     const ends: PeerEnd[] = []
     for (let peer = 0; peer < below; peer++) {
       if (peer === shard || this.#places[peer]!.state.kind !== 'live') continue
-      const [endHere, endThere] = connectPair(this.#topology.config.mesh.ring_size, shard, peer)
+      const [endHere, endThere] = this.#pair(shard, peer)
       ends.push(endHere)
       this.tell(peer, { kind: 'peers', ends: [endThere] }, [endThere.port])
     }
+    if (this.#messenger?.isLive) {
+      const [endHere, endThere] = this.#pair(shard, this.#messenger.peer)
+      ends.push(endHere)
+      this.#messenger.tell({ kind: 'peers', ends: [endThere] }, [endThere.port])
+    }
     const ports = ends.map(({ port }) => port)
     this.tell(shard, { kind: 'peers', ends }, ports)
+  }
+
+  #pair(a: number, b: number): [endOfA: PeerEnd, endOfB: PeerEnd] {
+    return connectPair(this.#topology.config.mesh.ring_size, a, b)
+  }
+
+  /** The messenger is live. At the first start the shards are joined with it when all are there. */
+  #joinMessenger(): void {
+    if (this.#starting) return
+    for (const [shard, { state }] of this.#places.entries()) {
+      if (state.kind !== 'live') continue
+      const [endThere, endHere] = this.#pair(shard, this.#messenger!.peer)
+      this.tell(shard, { kind: 'peers', ends: [endThere] }, [endThere.port])
+      this.#messenger!.tell({ kind: 'peers', ends: [endHere] }, [endHere.port])
+    }
   }
 
   #hear(shard: number, place: Place, message: Exclude<FromShard, { kind: 'accepting' | 'refused' }>): void {
@@ -235,10 +274,8 @@ export class Supervisor {
     this.#routes.clearShard(shard)
     this.#presence.clearShard(shard)
     if (this.#stopping || this.#starting) return
-    const isForgiven = monotonicMs() - place.startedMs > FORGIVEN_AFTER_MS
-    const failures = isForgiven ? 0 : place.failures
-    const delayMs = RESTART_DELAYS_MS[Math.min(failures, RESTART_DELAYS_MS.length - 1)]!
-    setTimeout(() => this.#replace(shard, failures + 1), delayMs)
+    const { delayMs, failures } = restartDelayMs(place.failures, monotonicMs() - place.startedMs)
+    setTimeout(() => this.#replace(shard, failures), delayMs)
   }
 
   /** The acceptor hands no more connections to it. */
@@ -264,7 +301,8 @@ export class Supervisor {
     this.#places[shard]!.worker.postMessage(message, transfer)
   }
 
-  #tellOthers(shard: number, message: ToShard): void {
+  #tellOthers(shard: number, message: Extract<ToShard, { kind: 'lose' }>): void {
+    if (shard !== this.#messenger?.peer && this.#messenger?.isLive) this.#messenger.tell(message)
     this.#places.forEach((place, peer) => {
       if (peer !== shard && place.state.kind === 'live') this.tell(peer, message)
     })
@@ -324,6 +362,7 @@ export class Supervisor {
   /** Ends all threads, one after the other. */
   async close(): Promise<void> {
     this.#stopping = true
+    await this.#messenger?.close()
     for (const [shard, place] of this.#places.entries()) {
       if (place.state.kind === 'ended') continue
       this.#noMore(place)

@@ -66,7 +66,7 @@ export async function startTestRelay(
     http_server: { port: 0, internal_port: 0, ...config.http_server },
     tcp: { port: 0, ...config.tcp },
     http_api: { key: API_KEY, ...config.http_api },
-    client: { allow_anonymous_connect_without_token: true, ...config.client },
+    client: { allow_anonymous_connect_without_token: !config.messenger?.enabled, ...config.client },
     channel: { without_namespace: OPEN_CHANNELS, ...config.channel },
   }
   await writeFile(file, JSON.stringify(whole))

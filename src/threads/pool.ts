@@ -1,0 +1,106 @@
+// The pool of threads for what blocks: password hashes, reading, images, exports. Owned by the messenger's thread.
+// Invariant: of each kind of work so much runs at once and so much waits, at most; what is beyond is refused.
+
+import { availableParallelism } from 'node:os'
+import { Piscina } from 'piscina'
+import type { Log } from '../base/log.ts'
+import type { MessengerOptions } from '../config/schema.ts'
+import { CallError } from '../messenger/failures.ts'
+import type { PoolStart, TaskKind, Tasks } from '../messenger/pool/tasks.ts'
+import type { Pool } from '../messenger/ports.ts'
+import { slots } from '../metrics/slots.ts'
+import { WITHOUT_WARNINGS } from './exec-argv.ts'
+import type { PoolResult, PoolTask } from './pool-worker.ts'
+
+export type RunningPool = Pool & Readonly<{ close: () => Promise<void> }>
+
+/** A password costs 19 MiB and tens of milliseconds of a core: they must leave room for reading. */
+const PASSWORDS_WAITING_MAX = 64
+/** Uploads and exports take up to minutes. */
+const LONG_WAITING_MAX = 32
+const READS_WAITING_MAX = 1_000
+/** Each kind of long task has a thread of its own beside the others, so that nobody waits for one to read a page. */
+const LONG_KINDS = 2
+const IDLE_THREADS = 2
+/** A thread beyond these that was not used for so long ends. */
+const IDLE_MS = 60_000
+
+/** Work of which so much runs at once. */
+type Lane = {
+  running: number
+  readonly runningMax: number
+  readonly waiting: (() => void)[]
+  readonly waitingMax: number
+}
+
+function laneOf(runningMax: number, waitingMax: number): Lane {
+  return { running: 0, runningMax, waiting: [], waitingMax }
+}
+
+export function threadsOf(options: MessengerOptions): number {
+  return options.pool_threads === 0 ? Math.max(2, availableParallelism()) : options.pool_threads
+}
+
+export function createPool(options: MessengerOptions, row: Float64Array, log: Log): RunningPool {
+  const threads = threadsOf(options)
+  const start: PoolStart = { options }
+  const piscina = new Piscina<PoolTask, PoolResult>({
+    filename: new URL('./pool-worker.ts', import.meta.url).href,
+    minThreads: Math.min(IDLE_THREADS, threads),
+    maxThreads: threads + LONG_KINDS,
+    idleTimeout: IDLE_MS,
+    execArgv: WITHOUT_WARNINGS,
+    workerData: start,
+  })
+  // Of a thread that ended without a task; one with a task fails that.
+  piscina.on('error', error => log.error({ err: error }, 'a thread of the pool failed'))
+  const passwords = laneOf(Math.max(1, Math.trunc(threads / 2)), PASSWORDS_WAITING_MAX)
+  const lanes: Readonly<Record<TaskKind, Lane>> = {
+    read: laneOf(threads, READS_WAITING_MAX),
+    hashPassword: passwords,
+    verifyPassword: passwords,
+    storeUpload: laneOf(1, LONG_WAITING_MAX),
+    exportConversation: laneOf(1, LONG_WAITING_MAX),
+  }
+
+  async function run<K extends TaskKind>(kind: K, input: Tasks[K]['input']): Promise<Tasks[K]['output']> {
+    const lane = lanes[kind]
+    await enter(lane)
+    try {
+      return outputOf(await piscina.run({ kind, input })) as Tasks[K]['output']
+    } finally {
+      leave(lane)
+    }
+  }
+
+  function enter(lane: Lane): Promise<void> | undefined {
+    if (lane.running < lane.runningMax) {
+      lane.running += 1
+      return undefined
+    }
+    if (lane.waiting.length >= lane.waitingMax) throw new CallError('busy')
+    row[slots.messengerPoolWaiting]! += 1
+    return new Promise(resolve => lane.waiting.push(resolve))
+  }
+
+  /** Who waits longest takes the place. */
+  function leave(lane: Lane): void {
+    const next = lane.waiting.shift()
+    if (next === undefined) {
+      lane.running -= 1
+      return
+    }
+    row[slots.messengerPoolWaiting]! -= 1
+    next()
+  }
+
+  return { run, close: () => piscina.destroy() }
+}
+
+function outputOf(result: PoolResult): unknown {
+  if (result.ok) return result.output
+  const { kind, message, retryAfterMs } = result.error
+  const error = new CallError(kind, '', retryAfterMs)
+  error.message = message
+  throw error
+}
