@@ -84,6 +84,7 @@ async function writeLength(
   length: number,
 ): Promise<void> {
   const { response, signal } = connection
+  const gate = new Gate(connection)
   let written = 0
   while (written < length) {
     const { done, value } = await reader.read()
@@ -101,7 +102,7 @@ async function writeLength(
       })
       if (isTaken) continue
     } else if (write(0)) continue
-    await writable(connection, offset => write(offset - start))
+    await gate.passed(offset => write(offset - start))
     if (signal.aborted) return
   }
   // The source learns that all was taken; a failure of it now changes nothing for the client.
@@ -118,6 +119,7 @@ function tryWrite(response: HttpResponse, bytes: Uint8Array, length: number): bo
 
 async function writeParts(connection: Connection, answer: Response, reader: Reader): Promise<void> {
   const { response, signal } = connection
+  const gate = new Gate(connection)
   let isBegun = false
   for (;;) {
     const { done, value } = await reader.read()
@@ -131,7 +133,7 @@ async function writeParts(connection: Connection, answer: Response, reader: Read
       })
       isBegun = true
       if (isTaken) continue
-      await writable(connection, () => true)
+      await gate.passed(() => true)
       if (signal.aborted) return
     }
   }
@@ -141,22 +143,32 @@ async function writeParts(connection: Connection, answer: Response, reader: Read
   })
 }
 
-/** Resolves when `write`, which is asked as often as the socket takes bytes again, has had success; or with the abort. */
-function writable({ response, signal }: Connection, write: (offset: number) => boolean): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  let isWaiting = true
-  const end = () => {
-    isWaiting = false
-    signal.removeEventListener('abort', end)
-    resolve()
+type Write = (offset: number) => boolean
+
+/** What waits for the socket to take bytes again. One for a response: the library keeps the first callback it gets. */
+class Gate {
+  #write: Write | undefined
+  #open: (() => void) | undefined
+
+  constructor({ response, signal }: Connection) {
+    response.onWritable(offset => this.#onWritable(offset))
+    signal.addEventListener('abort', () => this.#open?.(), { once: true })
   }
-  signal.addEventListener('abort', end, { once: true })
-  response.onWritable(offset => {
-    // The library goes on asking, and has no way to be told otherwise.
-    if (!isWaiting) return true
-    if (!write(offset)) return false
-    end()
+
+  /** Resolves when `write`, which is asked as often as the socket takes bytes again, has had success; or with the abort. */
+  passed(write: Write): Promise<void> {
+    this.#write = write
+    return new Promise(resolve => {
+      this.#open = resolve
+    })
+  }
+
+  #onWritable(offset: number): boolean {
+    // The library goes on asking when nothing waits.
+    if (this.#write === undefined) return true
+    if (!this.#write(offset)) return false
+    this.#write = undefined
+    this.#open?.()
     return true
-  })
-  return promise
+  }
 }
