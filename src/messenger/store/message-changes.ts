@@ -151,6 +151,14 @@ export function editMessage(
   touch(db, row, bit(row.extras | HAS.edits, HAS.mentions, to.mentions.length > 0))
 }
 
+/** For a message of which an attached file was deleted: what is left of its attachments counts. */
+export function loseAttachment(db: Database, row: MessageRow): void {
+  const left = attachmentsOf(db, row.id)
+  unindexMessage(db, row.id)
+  index(db, row, row.text, left)
+  touch(db, row, bit(row.extras, HAS.attachments, left.length > 0))
+}
+
 /** What a message said before, the oldest first. `edited_ms`: when it ceased to say so. */
 export function editsBefore(db: Database, message: number): { edited_ms: number; text: string }[] {
   return db.all('SELECT edited_ms, text FROM edits WHERE message_id = ? ORDER BY edited_ms, rowid', message)

@@ -157,6 +157,8 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX files_by_owner ON files (owner_id, id);
   CREATE INDEX files_by_blob ON files (sha256);
+  CREATE INDEX files_public ON files (id) WHERE visibility = 'public';
+  CREATE INDEX files_by_downloads ON files (downloads, id) WHERE downloads > 0;
 
   CREATE TABLE file_users (
     file_id INTEGER NOT NULL REFERENCES files ON DELETE CASCADE,

@@ -1,0 +1,209 @@
+// Resumable uploads: tus 1.0 (https://tus.io/protocols/resumable-upload) by its reference server, on our data directory.
+// Runs on a shard. Invariants: no byte is taken for which no room is reserved; an upload is seen by its owner only; what
+// is complete becomes a file exactly once, under the upload's own id.
+
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { join } from 'node:path'
+import { FileStore } from '@tus/file-store'
+import { Server, Upload } from '@tus/server'
+import type { Context } from 'hono'
+import { assert } from '../../base/assert.ts'
+import type { MessengerOptions } from '../../config/schema.ts'
+import { CallError, statusOf } from '../failures.ts'
+import { DIRECTORIES, PUBLIC_ID } from '../files/paths.ts'
+import { randomId } from '../files/random-id.ts'
+import { type CallMethod, type HttpEnv, HttpFailure } from './calls.ts'
+import { type LockAnswer, UploadLocks } from './upload-locks.ts'
+
+/** A writer that was asked to stop gets so long for what it has read already. */
+const DRAIN_MS = 100
+/** Its metadata, in the header `Upload-Metadata`; of a name some 200 bytes are kept. */
+const METADATA_LENGTH_MAX = 4_096
+
+/** A request that is being served. */
+type Exchange = {
+  c: Context<HttpEnv>
+  /** Names this request in the table of locks. */
+  holder: string
+  /** The upload that it has made; ''. */
+  made: string
+  upload: LockAnswer | undefined
+}
+
+export type TusOptions = Readonly<{
+  call: CallMethod
+  dataPath: string
+  /** Below which uploads stand, as clients see it. */
+  path: string
+  options: Pick<MessengerOptions, 'file_size' | 'upload_expiry'>
+  nowMs: () => number
+}>
+
+export class TusUploads {
+  readonly #o: TusOptions
+  readonly #locks: UploadLocks
+  readonly #server: Server
+  readonly #exchanges = new AsyncLocalStorage<Exchange>()
+
+  constructor(options: TusOptions) {
+    this.#o = options
+    this.#locks = new UploadLocks(options.nowMs)
+    this.#server = this.#createServer()
+  }
+
+  /** The messenger asks whoever writes to this upload to stop. */
+  release(id: string): void {
+    this.#locks.release(id)
+  }
+
+  async serve(c: Context<HttpEnv>): Promise<Response> {
+    const { method } = c.req.raw
+    if ((c.req.header('upload-metadata')?.length ?? 0) > METADATA_LENGTH_MAX) {
+      throw HttpFailure.of('bad_request', 'Upload-Metadata is too long')
+    }
+    const exchange: Exchange = { c, holder: randomId(), made: '', upload: undefined }
+    const response = await this.#exchanges.run(exchange, () => this.#server.handleWeb(c.req.raw))
+    if (exchange.made !== '' && !response.ok) await this.#drop(exchange)
+    if (method !== 'HEAD') return response
+    const { upload } = exchange
+    if (upload?.state === 'finished') return finishedHead(upload)
+    if (response.ok && upload !== undefined && response.headers.get('upload-offset') === `${upload.size}`) {
+      // All bytes came, and then something went wrong. The client takes this for the end: so it has to be.
+      await this.#finish(exchange, idOf(c.req.raw.url))
+    }
+    return response
+  }
+
+  #createServer(): Server {
+    const { dataPath, path, options } = this.#o
+    const datastore = new FileStore({
+      directory: join(dataPath, DIRECTORIES.uploads),
+      expirationPeriodInMilliseconds: options.upload_expiry,
+      // The table of uploads is what they are known by; the file beside is made by the store.
+      configstore: {
+        get: async id => this.#recordOf(id),
+        set: async () => {},
+        delete: async id => {
+          await this.#call('upload.drop', { id })
+        },
+      },
+    })
+    // Without a size there is nothing to reserve.
+    datastore.extensions = datastore.extensions.filter(name => name !== 'creation-defer-length')
+    return new Server({
+      path,
+      datastore,
+      relativeLocation: true,
+      // Pages of other origins have no business here.
+      allowedOrigins: () => false,
+      maxSize: options.file_size,
+      lockDrainTimeout: DRAIN_MS,
+      getFileIdFromRequest: (_request, last) =>
+        last !== undefined && PUBLIC_ID.test(last) ? last : undefined,
+      namingFunction: randomId,
+      locker: { newLock: id => this.#lockOf(id) },
+      onUploadCreate: async (_request, upload) => this.#create(upload),
+      onUploadFinish: async (_request, upload) => {
+        await this.#finish(this.#exchange(), upload.id)
+        return {}
+      },
+      onResponseError: (_request, error) => refusalOf(error),
+    })
+  }
+
+  #exchange(): Exchange {
+    const exchange = this.#exchanges.getStore()
+    assert(exchange !== undefined, 'a request is being served')
+    return exchange
+  }
+
+  #call(method: string, input: unknown): Promise<unknown> {
+    return this.#o.call(this.#exchange().c, method, input, 'shard')
+  }
+
+  async #create(upload: Upload): Promise<{ metadata: Record<string, string> }> {
+    const exchange = this.#exchange()
+    const { id, size, metadata } = upload
+    const visibility = metadata?.visibility ?? 'private'
+    const name = metadata?.filename ?? metadata?.name ?? ''
+    const made = await this.#call('upload.create', { id, size, name, visibility, holder: exchange.holder })
+    exchange.made = id
+    return { metadata: { filename: (made as { name: string }).name } }
+  }
+
+  #lockOf(id: string) {
+    const exchange = this.#exchange()
+    const { holder } = exchange
+    return {
+      lock: async (signal: AbortSignal, cancel: () => void) => {
+        if (exchange.made === id) return this.#locks.keep(id, cancel)
+        const ask = (force: boolean) =>
+          this.#call('upload.lock', { id, holder, force }) as Promise<LockAnswer>
+        exchange.upload = await this.#locks.take(id, ask, cancel, signal)
+        if (exchange.upload === undefined) throw new CallError('busy', 'the upload')
+        if (exchange.upload.state === 'finished') throw new CallError('conflict', 'the upload is complete')
+      },
+      unlock: async () => {
+        this.#locks.leave(id)
+        // Whoever comes next waits a little longer, or forces it.
+        await this.#call('upload.unlock', { id, holder }).catch(() => {})
+      },
+    }
+  }
+
+  #recordOf(id: string): Upload | undefined {
+    const { upload } = this.#exchange()
+    if (upload === undefined) return undefined
+    return new Upload({
+      id,
+      offset: 0,
+      size: upload.size,
+      metadata: { filename: upload.name },
+      // From when its time runs: it ends so long after something came last.
+      creation_date: new Date(upload.used_ms).toISOString(),
+    })
+  }
+
+  async #finish({ c, holder }: Exchange, id: string): Promise<void> {
+    await this.#o.call(c, 'upload.finish', { id, holder }, 'shard')
+  }
+
+  /** The client never learns of an upload whose making failed, so it can't go on with it. */
+  async #drop({ c, made }: Exchange): Promise<void> {
+    await this.#o.call(c, 'upload.drop', { id: made }, 'shard').catch(() => {})
+  }
+}
+
+function idOf(url: string): string {
+  return new URL(url).pathname.split('/').at(-1)!
+}
+
+/** Its client may have missed the answer to its last bytes. */
+function finishedHead({ size, name }: LockAnswer): Response {
+  const filename = Buffer.from(name).toString('base64')
+  return new Response(null, {
+    headers: {
+      'tus-resumable': '1.0.0',
+      'upload-offset': `${size}`,
+      'upload-length': `${size}`,
+      'upload-metadata': `filename ${filename}`,
+      'cache-control': 'no-store',
+    },
+  })
+}
+
+type Refusal = { status_code: number; body: string }
+
+/** Errors of the protocol are told in its own words, ours as everywhere, and no others. */
+function refusalOf(error: Error | Refusal): Refusal | undefined {
+  if (error instanceof HttpFailure) return jsonRefusal(error.status, error.error)
+  if (error instanceof CallError) return jsonRefusal(statusOf(error.error.code), error.error)
+  if ('status_code' in error && error.status_code < 500) return undefined
+  // What is written to the disk has failed, as the messenger's own writing would.
+  const { error: storage } = new CallError('storage')
+  return jsonRefusal(statusOf(storage.code), storage)
+}
+
+function jsonRefusal(status_code: number, error: object): Refusal {
+  return { status_code, body: JSON.stringify({ error }) }
+}
