@@ -65,7 +65,8 @@ export const messenger = section('The messenger: accounts, conversations, archiv
     'Members that a group may have.',
   ),
   conversations_per_user: integer(
-    { default: 500, min: 1, max: 10_000, unit: 'conversations' },
+    // A client that comes back names each with its position in one command, in some 70 bytes.
+    { default: 500, min: 1, max: 800, unit: 'conversations' },
     'Groups and direct conversations that a user may be in.',
   ),
   retention_days: integer(

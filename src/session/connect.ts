@@ -11,6 +11,7 @@ import { refreshReply } from '../protocol/replies.ts'
 import { type Connect, establish, type Grant } from './establish.ts'
 import { isPast, ttlOf } from './expiry.ts'
 import type { SessionPort } from './port.ts'
+import { farewellOf } from './revalidation.ts'
 import type { Live, Opening } from './state.ts'
 
 type Refresh = Extract<Command, { kind: 'refresh' }>
@@ -98,9 +99,8 @@ function loginOf({ user, session }: ConnectionClaims): Login {
 }
 
 function refuseLogin(session: SessionPort, command: Connect, error: ErrorCode): void {
-  if (error.temporary) return session.fail(command.id, 'connect', error)
-  const isClosed = error.code === errors.permissionDenied.code
-  session.refuse('connect', isClosed ? disconnects.accountClosed : disconnects.sessionEnded)
+  if (error.temporary) session.fail(command.id, 'connect', error)
+  else session.refuse('connect', farewellOf(error))
 }
 
 export function answerRefresh(session: SessionPort, live: Live, command: Refresh): void {

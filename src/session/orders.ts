@@ -138,17 +138,15 @@ function subscribeOne(
   const present = live.subscriptions.get(order.channel)
   if (present !== undefined && isEnding(present)) {
     // An order to end it came before its home has answered: the new one begins after that.
-    afterAnswer(present, () => subscribeOne(session, live, order, subscription, () => {}))
-    return settle(undefined)
+    return afterAnswer(present, () => subscribeOne(session, live, order, subscription, settle))
   }
   const planned = planServerSide(session, live, order.channel, subscription, requestOf(order))
   if (!planned.ok) return settle(planned.error)
   subscribeByServer(session, live, planned.plan, error => {
+    if (!error?.temporary || !isOfMessenger(session, planned.plan.known.options)) return settle(error)
     // The messenger does not ask again: the client comes back, and its `connect` subscribes it.
-    if (error?.temporary && isOfMessenger(session, planned.plan.known.options)) {
-      session.disconnect(disconnects.forceReconnect)
-    }
-    settle(error)
+    session.disconnect(disconnects.forceReconnect)
+    settle(undefined)
   })
 }
 

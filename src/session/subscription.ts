@@ -13,7 +13,7 @@ export type Subscription = {
   readonly channelInfo: string | undefined
   /** `asking`: the home has not answered yet. `ended`: the client has left, or the home refused. */
   state: 'asking' | 'live' | 'ended'
-  /** What is to be done when the home has answered; nobody waits if the session ends before. */
+  /** What is to be done when the home has answered. */
   waiting: (() => void)[] | undefined
   /** Unix seconds; 0: never. */
   expireAt: number

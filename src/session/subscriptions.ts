@@ -134,7 +134,8 @@ export function subscribe(
   askHome(session, 'subscribe', ask, recover === undefined ? 'small' : 'large', outcome => {
     if (subscription.state === 'ended') {
       registry.leave(local)
-      return done({ ok: false, error: errors.notAvailable })
+      done({ ok: false, error: errors.notAvailable })
+      return runWaiting(subscription)
     }
     if (!outcome.ok) {
       live.subscriptions.delete(channel)
@@ -215,7 +216,7 @@ function leave(session: SessionPort, live: Live, command: Extract<Command, { kin
   session.reply(emptyReply(command.id, 'unsubscribe'))
 }
 
-/** Runs the step when the home of a subscription that is still asking has answered; never if the session ends before. */
+/** Runs the step when the home of a subscription that is still asking has answered, whatever became of the session. */
 export function afterAnswer(subscription: Subscription, step: () => void): void {
   subscription.waiting ??= []
   subscription.waiting.push(step)

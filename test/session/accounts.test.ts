@@ -1,83 +1,10 @@
 // Sessions whose clients have accounts: what may be said before `connect`, who gets in, what follows the messenger's
 // orders while a session is being set up.
 
-import { SignJWT } from 'jose'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { createLoginTokenVerifier } from '../../src/auth/tokens.ts'
-import type { AdmissionOutcome, Call, CallOutcome, Login, MessengerPort } from '../../src/protocol/call.ts'
+import { describe, expect, test } from 'vitest'
 import { disconnects, errors } from '../../src/protocol/codes.ts'
-import { carryOutOrder, type Order } from '../../src/session/orders.ts'
-import { Session } from '../../src/session/session.ts'
-import { RecordingWire } from '../fanout/recording-wire.ts'
-import { blockWay, createShardPair, type PairedShard } from './shard-pair.ts'
-
-const PATIENTLY = { timeout: 10_000, interval: 5 }
-const KEY = new Uint8Array(32).fill(7)
-const ANNA: Login = { user: 1, session: 'phone' }
-
-/** A messenger that answers when the test says so. */
-class WaitingMessenger implements MessengerPort {
-  readonly calls: { call: Call; done: (outcome: CallOutcome) => void }[] = []
-  readonly admissions: { login: Login; done: (outcome: AdmissionOutcome) => void }[] = []
-  readonly call = (call: Call, done: (outcome: CallOutcome) => void) => void this.calls.push({ call, done })
-  readonly admit = (login: Login, done: (outcome: AdmissionOutcome) => void) =>
-    void this.admissions.push({ login, done })
-}
-
-function setUp(config: object = {}) {
-  const pair = createShardPair({
-    messenger: { enabled: true },
-    mesh: { ring_size: 65_536, backlog_max_size: 65_536 },
-    client: { message_size_limit: 8192, channel_limit: 2, ...config },
-  })
-  onTestFinished(() => pair.close())
-  onTestFinished(() => expect(pair.errors).toEqual([]))
-  const messenger = new WaitingMessenger()
-  const [here, there] = pair.shards
-  return { pair, here, there, messenger, open: () => open(here, messenger) }
-}
-
-function open({ relay }: PairedShard, messenger: MessengerPort) {
-  const wire = new RecordingWire()
-  const { connectionTokens } = relay.env
-  const env = {
-    ...relay.env,
-    messenger,
-    connectionTokens: { ...connectionTokens, ...createLoginTokenVerifier(KEY) },
-  }
-  const session = new Session(env, wire, 'a browser')
-  const send = (command: object) => session.receive(JSON.stringify(command))
-  const lines = () => wire.lines.map(line => JSON.parse(line))
-  const reply = (id: number) => expect.poll(() => lines().find(line => line.id === id), PATIENTLY)
-  const channels = () => {
-    const live = session.state.kind === 'live' ? session.state : undefined
-    return [...(live?.subscriptions.keys() ?? [])].sort()
-  }
-  return { session, wire, send, lines, reply, channels }
-}
-
-function admitted(...channels: string[]): AdmissionOutcome {
-  return { ok: true, admission: { channels, info: '{"name":"Anna"}' } }
-}
-
-function order({ relay }: PairedShard, fields: Partial<Order>): void {
-  const whole = { user: '1', client: '', info: undefined, data: undefined, expireAt: 0, ...fields } as Order
-  carryOutOrder(relay.env.sessions, whole, () => {})
-}
-
-function tokenOf(claims: object): Promise<string> {
-  return new SignJWT({ ...claims }).setProtectedHeader({ alg: 'HS256', typ: 'JWT' }).sign(KEY)
-}
-
-/** Logs in and connects, up to the messenger's admission. */
-async function logIn(client: ReturnType<typeof open>, messenger: WaitingMessenger, login = ANNA) {
-  client.send({ id: 1, rpc: { method: 'auth.login', data: {} } })
-  messenger.calls.at(-1)!.done({ ok: true, data: '{}', login })
-  const before = messenger.admissions.length
-  client.send({ id: 2, connect: {} })
-  await expect.poll(() => messenger.admissions.length, PATIENTLY).toBe(before + 1)
-  return messenger.admissions.at(-1)!
-}
+import { ANNA, admitted, logIn, order, PATIENTLY, setUp, tokenOf } from './account-world.ts'
+import { blockWay } from './shard-pair.ts'
 
 describe('before connect', () => {
   test('a stranger may call what begins with auth., and the answer comes while nothing else is heard', async () => {
@@ -146,8 +73,8 @@ describe('before connect', () => {
 })
 
 describe('connect', () => {
-  test('without token and login is refused, though anonymous clients may elsewhere', () => {
-    const { messenger, open } = setUp({ allow_anonymous_connect_without_token: true })
+  test('without token and login is refused', () => {
+    const { messenger, open } = setUp()
     const client = open()
     client.send({ id: 1, connect: {} })
     expect(client.wire.ends).toEqual([disconnects.invalidToken.code])
@@ -313,10 +240,10 @@ describe('orders while connect is under way', () => {
 })
 
 describe('live', () => {
-  async function live(config: object = {}, login = ANNA) {
-    const all = setUp(config)
+  async function live() {
+    const all = setUp()
     const client = all.open()
-    const { done } = await logIn(client, all.messenger, login)
+    const { done } = await logIn(client, all.messenger)
     done(admitted())
     await client.reply(2).toMatchObject({ connect: {} })
     all.messenger.calls.length = 0
