@@ -16,6 +16,7 @@ import { resetGauges, slots } from '../metrics/slots.ts'
 import { type Disconnect, disconnects } from '../protocol/codes.ts'
 import type { SessionPort } from '../session/port.ts'
 import { onHomeReplaced } from '../session/replaced-home.ts'
+import { Revalidation } from '../session/revalidation.ts'
 import { rowOf } from '../shared/counters.ts'
 import { LoopMeter, SAMPLE_MS } from './loop-meter.ts'
 import { keepHistories, takeOverHistories } from './shard-histories.ts'
@@ -43,6 +44,7 @@ export class ShardCore {
   readonly #links: ShardLinks
   readonly #relay: ShardRelay
   readonly #wheel: Wheel<SessionPort>
+  readonly #revalidation: Revalidation | undefined
   readonly #admission: Admission
   readonly #app: UwsApp
   readonly #tcp: TcpEdge | undefined
@@ -75,6 +77,7 @@ export class ShardCore {
       wheel: this.#wheel,
       onError: (place, error) => this.#onError(place, error),
     })
+    this.#revalidation = topology.messenger && new Revalidation(this.#relay.env, monotonicMs())
     const rows = Array.from({ length: topology.shards }, (_, other) => rowOf(counters, other))
     const origins = {
       allowedOrigins: config.client.allowed_origins,
@@ -172,6 +175,7 @@ export class ShardCore {
   #sweep(nowMs: number): void {
     this.#relay.home.sweep(nowMs)
     this.#relay.directory.payOffAll()
+    this.#revalidation?.sweep(nowMs)
     let waitingBytes = 0
     for (const session of this.#relay.env.sessions.all) {
       if (session.outbox.lagging)
@@ -210,6 +214,10 @@ export class ShardCore {
   addPeers(ends: readonly PeerEnd[]): void {
     for (const end of ends) this.#links.connect(end)
     for (const { peer } of ends) if (peer < this.#topology.shards) onHomeReplaced(this.#relay.env, peer)
+    // What the last messenger had still to say is lost with it.
+    if (ends.some(({ peer }) => peer === this.#topology.messenger?.peer)) {
+      this.#revalidation?.beginAtOnce(monotonicMs())
+    }
     this.#links.drain()
   }
 
