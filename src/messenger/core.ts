@@ -13,6 +13,7 @@ import { Calls } from './calls.ts'
 import { GroupCommit } from './commit.ts'
 import { Delivery } from './delivery.ts'
 import { CallError } from './failures.ts'
+import { FileSweep } from './files/sweep.ts'
 import { createLoginGuards } from './guards/login.ts'
 import { createMessageGuard } from './guards/messages.ts'
 import type { Guards, Pool, Relay } from './ports.ts'
@@ -61,6 +62,8 @@ export function createMessenger(world: MessengerWorld): Messenger {
   const commit = new GroupCommit({ db, options, nowMs, row, log, carryOut, onFault })
   const write = commit.writeAsync.bind(commit)
   const presence = new Presence({ relay, write, db, offlineAfterMs: options.offline_after, nowMs })
+  const files = new FileSweep({ db, options, write, onError: onFault })
+  files.begin()
   const guards: Guards = {
     ...createLoginGuards({ options, nowMs }),
     ...createMessageGuard(options.message_rate, nowMs),
@@ -83,10 +86,12 @@ export function createMessenger(world: MessengerWorld): Messenger {
     },
     sweep(now) {
       presence.sweep(now)
+      files.sweep(now)
       row[slots.messengerOnlineUsers] = presence.count
     },
     async close() {
       await presence.close()
+      await files.close()
       await commit.whenIdle()
       await delivery.close()
       db.close()

@@ -95,10 +95,12 @@ export function releaseFinishing(db: Database): void {
   db.run("UPDATE uploads SET holder = '' WHERE holder = ?", FINISHING)
 }
 
-/** Oldest first. */
-export function expiredUploads(db: Database, beforeMs: number, limit: number): UploadRow[] {
-  const sql = 'SELECT * FROM uploads WHERE used_ms < ? AND holder <> ? ORDER BY used_ms LIMIT ?'
-  return db.all<UploadRow>(sql, beforeMs, FINISHING, limit)
+/** Those that nothing came for since `beforeMs`, or that are being stored since `stuckMs`; oldest first. */
+export function expiredUploads(db: Database, beforeMs: number, stuckMs: number, limit: number): UploadRow[] {
+  const sql = `
+    SELECT * FROM uploads WHERE used_ms < max(?1, ?2) AND used_ms < iif(holder = '${FINISHING}', ?2, ?1)
+    ORDER BY used_ms LIMIT ?3`
+  return db.all<UploadRow>(sql, beforeMs, stuckMs, limit)
 }
 
 export function uploadIds(db: Database): Set<string> {
