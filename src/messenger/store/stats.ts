@@ -120,10 +120,13 @@ export type Volume = Readonly<{ messages: number; bytes_up: number; bytes_down: 
 const SUMS = `sum(messages) AS messages, sum(bytes_up) AS bytes_up, sum(bytes_down) AS bytes_down,
   sum(downloads) AS downloads`
 
-/** Periods of so many hours since 1970 (UTC) in which anything happened, oldest first; `period` counts them. */
+/**
+ * Periods of so many hours since 1970 (UTC) in which anything happened, oldest first; `period` counts them. (A number is
+ * bound as a float, and would divide as one.)
+ */
 export function volumes(db: Database, fromHour: number, hoursEach: number): (Volume & { period: number })[] {
   return db.all<Volume & { period: number }>(
-    `SELECT hour / ?2 AS period, ${SUMS} FROM hours WHERE hour >= ?1 GROUP BY period ORDER BY period`,
+    `SELECT hour / CAST(?2 AS INTEGER) AS period, ${SUMS} FROM hours WHERE hour >= ?1 GROUP BY period ORDER BY period`,
     fromHour,
     hoursEach,
   )
