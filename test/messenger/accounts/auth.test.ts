@@ -171,11 +171,17 @@ describe('28: tokens of logins', () => {
     const again = await world.login('anna')
     expect(Buffer.from(session.token, 'base64url').length).toBe(32)
     expect(again.session.token).not.toBe(session.token)
-    for (const name of readdirSync(world.path)) {
-      const bytes = readFileSync(join(world.path, name))
+    const files = readdirSync(world.path, { recursive: true, withFileTypes: true }).filter(one =>
+      one.isFile(),
+    )
+    expect(files.map(({ name }) => name)).toContain('fanwire.db')
+    for (const { parentPath, name } of files) {
+      const bytes = readFileSync(join(parentPath, name))
       for (const secret of [session.token, again.session.token, PASSWORD]) {
         expect(bytes.includes(secret)).toBe(false)
-        expect(bytes.includes(Buffer.from(secret, 'base64url'))).toBe(false)
+      }
+      for (const { token } of [session, again.session]) {
+        expect(bytes.includes(Buffer.from(token, 'base64url'))).toBe(false)
       }
     }
   })
