@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { slots } from '../../src/metrics/slots.ts'
-import { openMessenger } from '../support/messenger.ts'
+import { openMessenger, PATIENTLY } from '../support/messenger.ts'
 
 test('a user sends to everyone, and all read it in the archive', async () => {
   const { addUser, relay } = openMessenger()

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { Lane } from '../../src/messenger/lane.ts'
 import type { PublishOutcome } from '../../src/messenger/ports.ts'
 import { errors } from '../../src/protocol/codes.ts'
+import { PATIENTLY } from '../support/messenger.ts'
 
 const AWAY: PublishOutcome = { ok: false, error: errors.internal }
 
@@ -50,9 +51,9 @@ test('what a home that is away refused is sent again before what came later', as
   answer(OK, AWAY, AWAY)
   lane.publish('d')
   expect(sent).toEqual(['a', 'b', 'c'])
-  await expect.poll(() => sent.slice(3)).toEqual(['b', 'c', 'd'])
+  await expect.poll(() => sent.slice(3), PATIENTLY).toEqual(['b', 'c', 'd'])
   answer(AWAY, AWAY, AWAY)
-  await expect.poll(() => sent.slice(6)).toEqual(['b', 'c', 'd'])
+  await expect.poll(() => sent.slice(6), PATIENTLY).toEqual(['b', 'c', 'd'])
   answer(OK, OK, OK)
   expect(underWay).toEqual([])
   expect(dropped).toEqual([])

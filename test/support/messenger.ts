@@ -21,6 +21,9 @@ import { slotCount } from '../../src/metrics/slots.ts'
 import type { Call, CallOutcome, Login, Who } from '../../src/protocol/call.ts'
 import type { Order } from '../../src/session/orders.ts'
 
+/** For `expect.poll`: how long is no matter, only that it comes. */
+export const PATIENTLY = { timeout: 20_000, interval: 10 }
+
 export class RecordingRelay implements Relay {
   readonly publications: { channel: string; data: any }[] = []
   readonly orders: Order[] = []
