@@ -13,7 +13,7 @@ test('a user sends to everyone, and all read it in the archive', async () => {
   const { messages } = await ben.call('message.list', { conversation: 1, after: 0 })
   expect(messages).toMatchObject([{ seq: 1, author: ann.id, text: 'hello' }])
   await expect
-    .poll(() => relay.eventsOf('im:c:1'))
+    .poll(() => relay.eventsOf('im:c:1'), PATIENTLY)
     .toEqual([{ type: 'message', rev: 1, message: messages[0] }])
 })
 
