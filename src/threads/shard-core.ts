@@ -19,6 +19,7 @@ import { onHomeReplaced } from '../session/replaced-home.ts'
 import { Revalidation } from '../session/revalidation.ts'
 import { rowOf } from '../shared/counters.ts'
 import { LoopMeter, SAMPLE_MS } from './loop-meter.ts'
+import type { AttachMessengerHttp } from './messenger-http.ts'
 import { keepHistories, takeOverHistories } from './shard-histories.ts'
 import { ShardLinks } from './shard-links.ts'
 import { createShardRelay, type ShardRelay } from './shard-relay.ts'
@@ -56,7 +57,7 @@ export class ShardCore {
   /** What the clients that are left are told at the end. */
   #goodbye: Disconnect = disconnects.shutdown
 
-  constructor({ topology, shard }: ShardStart) {
+  constructor({ topology, shard }: ShardStart, attachMessengerHttp: AttachMessengerHttp | undefined) {
     const { config, counters } = topology
     this.#topology = topology
     this.#shard = shard
@@ -94,7 +95,8 @@ export class ShardCore {
       rows,
       row: this.#row,
     })
-    this.#app = this.#createApp(rows, (origin, host) => isOriginAllowed(origin, host, origins))
+    const isPageAllowed = (origin: string, host: string) => isOriginAllowed(origin, host, origins)
+    this.#app = this.#createApp(rows, isPageAllowed, attachMessengerHttp)
     this.#tcp = config.tcp.enabled ? new TcpEdge(this.#relay.env, this.#admission) : undefined
     this.#meter = new LoopMeter(this.#row, config.flush_delay_max)
     const { directory } = this.#relay
@@ -108,6 +110,7 @@ export class ShardCore {
   #createApp(
     rows: readonly Float64Array[],
     isPageAllowed: (origin: string, host: string) => boolean,
+    attachMessengerHttp: AttachMessengerHttp | undefined,
   ): UwsApp {
     const { config, version, shards, startedMs, nodeId } = this.#topology
     const { env, directory, presence } = this.#relay
@@ -120,6 +123,7 @@ export class ShardCore {
       row[slots.guardErrors.http]! += 1
       this.#onError('http', error)
     }
+    attachMessengerHttp?.(app, this.#relay, isPageAllowed, onHttpError)
     attachRoutes(app, createApi(context, isPageAllowed, onHttpError), onHttpError)
     return app
   }

@@ -10,7 +10,10 @@ import type { FromShard, ShardStart, ToShard } from './topology.ts'
 
 assert(parentPort !== null, 'a shard is a worker thread')
 const main = parentPort
-const core = new ShardCore(workerData as ShardStart)
+const start = workerData as ShardStart
+// Not by an import above: a relay without the messenger loads none of it.
+const http = start.topology.messenger && (await import('./messenger-http.ts'))
+const core = new ShardCore(start, http?.attachMessengerHttp)
 let quarantined = false
 
 function tell(message: FromShard): void {
