@@ -22,6 +22,7 @@ import { channelsOf } from './store/conversations.ts'
 import { Database } from './store/database.ts'
 import { migrate } from './store/migrate.ts'
 import { DATABASE_FILE } from './store/schema.ts'
+import { storageTotals } from './store/uploads.ts'
 import { userById } from './store/users.ts'
 
 export type MessengerWorld = Readonly<{
@@ -55,7 +56,7 @@ export function createMessenger(world: MessengerWorld): Messenger {
     const times = sampler.count(reasonOf(error))
     if (times === 0) return
     const stack = error instanceof Error ? error.stack : undefined
-    log.error({ reason: reasonOf(error), stack, times }, 'a call of the messenger failed')
+    log.error({ reason: reasonOf(error), stack, times }, 'work of the messenger failed')
   }
   const delivery = new Delivery({ relay, row, log, nowMs })
   const carryOut = delivery.carryOut.bind(delivery)
@@ -85,13 +86,19 @@ export function createMessenger(world: MessengerWorld): Messenger {
       done(outcome)
     },
     sweep(now) {
-      presence.sweep(now)
-      files.sweep(now)
-      row[slots.messengerOnlineUsers] = presence.count
+      try {
+        presence.sweep(now)
+        files.sweep(now)
+        row[slots.messengerOnlineUsers] = presence.count
+        row[slots.messengerStorageBytes] = storageTotals(db).stored_bytes
+      } catch (error) {
+        // The disk does not read; the next sweep tries again.
+        onFault(error)
+      }
     },
     async close() {
-      await presence.close()
       await files.close()
+      await presence.close()
       await commit.whenIdle()
       await delivery.close()
       db.close()
