@@ -3,16 +3,12 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { Hono } from 'hono'
 import { onTestFinished } from 'vitest'
 import type { MessengerOptions } from '../../src/config/schema.ts'
 import { createApp, listen } from '../../src/edge/uws.ts'
 import { attachFetch } from '../../src/http/fetch.ts'
-import { CallError, statusOf } from '../../src/messenger/failures.ts'
 import { contentPath, type Part } from '../../src/messenger/files/paths.ts'
-import { createCalls, type HttpEnv, HttpFailure } from '../../src/messenger/http/calls.ts'
-import { createFilesApp } from '../../src/messenger/http/files.ts'
-import { RELEASE_UPLOAD } from '../../src/messenger/methods/uploads.ts'
+import { createMessengerHttp, MESSENGER_PATTERN } from '../../src/messenger/http/app.ts'
 import { openMessenger, type TestMessenger, type TestUser } from '../support/messenger.ts'
 
 export type FilesWorld = TestMessenger &
@@ -34,31 +30,28 @@ export function openFiles(changed: Partial<MessengerOptions> & { path?: string }
   const opened = openMessenger(changed)
   const { messenger, relay, options, path } = opened
   const faults: unknown[] = []
-  const { call } = createCalls(messenger)
   // Two shards, so that an upload may be begun at one and go on at the other.
-  const shards = [0, 1].map(() => createFilesApp({ call, dataPath: path, options, nowMs: Date.now }))
+  const shards = [0, 1].map(() =>
+    createMessengerHttp({
+      port: messenger,
+      options,
+      dataPath: path,
+      isPageAllowed: origin => origin === '',
+      addressOf: peer => peer,
+      nowMs: Date.now,
+      onError: error => faults.push(error),
+    }),
+  )
   relay.notice = (topic, text) => {
     relay.notices.push({ topic, text })
-    if (topic === RELEASE_UPLOAD) for (const shard of shards) shard.releaseUpload(text)
+    for (const shard of shards) shard.notices.get(topic)?.(text)
   }
   const server = createApp(undefined)
   let requests = 0
-  const apps = shards.map(shard => {
-    const app = new Hono<HttpEnv>().basePath('/messenger')
-    app.route('/', shard.app)
-    app.onError((error, c) => {
-      if (error instanceof HttpFailure)
-        return c.json({ error: error.error }, error.status as 400, error.headers)
-      if (error instanceof CallError) return c.json({ error: error.error }, statusOf(error.error.code) as 400)
-      faults.push(error)
-      return c.json({ error: { code: 100 } }, 500)
-    })
-    return app
-  })
   attachFetch(
     server,
-    '/messenger/*',
-    async (request, peer) => apps[requests++ % apps.length]!.fetch(request, { address: peer.address }),
+    MESSENGER_PATTERN,
+    (request, peer) => shards[requests++ % shards.length]!.fetch(request, peer),
     error => faults.push(error),
   )
   const listening = listen(server, '127.0.0.1', 0, false)!

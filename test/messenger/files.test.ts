@@ -202,8 +202,7 @@ describe('34: whether a file may be had is asked at each request', () => {
       attachments: [file.id],
     })
     expect(await seen()).toEqual([200, 404])
-    await ada.call('conversation.remove', { conversation: conversation.id, user: bob.id }).catch(() => {})
-    await ada.call('conversation.remove', { conversation: conversation.id, users: [bob.id] }).catch(() => {})
+    await ada.call('conversation.remove', { conversation: conversation.id, user: bob.id })
     expect(await seen()).toEqual([404, 404])
     await ada.call('message.delete', { conversation: conversation.id, seq: message.seq })
     // Nothing else has it: it is gone, and its content with it.
@@ -273,5 +272,31 @@ describe('lists', () => {
     expect((await ada.call('file.downloads', { id: ids[2] })).downloads).toMatchObject([
       { user: bob.id, bytes: 12 },
     ])
+  })
+
+  test('are searched by parts of names, for what the asker may read', async () => {
+    const world = openFiles({ uploads_per_user: 100 })
+    const [ada, bob] = [world.addUser('ada'), world.addUser('bob')]
+    const visibilities = ['private', 'public', 'private', 'public', 'private'] as const
+    const ids: string[] = []
+    for (const [n, visibility] of visibilities.entries()) {
+      ids.push((await world.upload(ada, randomBytes(9), { name: `Café-Rechnung ${n}.pdf`, visibility })).id)
+    }
+    const found = async (user: typeof ada, input: object) =>
+      (await user.call('file.search', input)).files.map((file: any) => file.id)
+    expect(await found(ada, { query: 'cafe rechn' })).toEqual([...ids].reverse())
+    expect(await found(bob, { query: 'RECHNUNG' })).toEqual([ids[3], ids[1]])
+    expect(await found(bob, { query: '1' })).toEqual([ids[1]])
+    expect(await found(bob, { query: 'rechnung', owner: bob.id })).toEqual([])
+    const first = await ada.call('file.search', { query: 'rechnung', limit: 2 })
+    expect(await found(ada, { query: 'rechnung', limit: 5, cursor: first.next })).toEqual([
+      ids[2],
+      ids[1],
+      ids[0],
+    ])
+    await ada.call('file.rename', { id: ids[1], name: '../../Foto\u202egpj.exe' })
+    expect((await bob.call('file.get', { id: ids[1] })).file.name).toBe('_.._Fotogpj.exe')
+    expect(await found(bob, { query: 'rechnung' })).toEqual([ids[3]])
+    expect(await found(bob, { query: 'foto' })).toEqual([ids[1]])
   })
 })

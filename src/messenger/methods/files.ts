@@ -8,9 +8,12 @@ import { attachedTo, removeFile } from '../files/removal.ts'
 import { isShownAsItIs, servedType } from '../files/types.ts'
 import { type Method, reads, writes } from '../method.ts'
 import { file, fileId, id, timeMs } from '../model.ts'
-import { downloadsOf, mostDownloaded, ownFiles, sharedFiles } from '../store/file-lists.ts'
+import { findFiles } from '../search/files.ts'
+import { QUERY_LENGTH_MAX } from '../search/query.ts'
+import { downloadsOf, mostDownloaded, ownFiles, readableAmong, sharedFiles } from '../store/file-lists.ts'
 import {
   countDownload,
+  type FileRow,
   fileRecord,
   ownFile,
   readableFile,
@@ -27,6 +30,9 @@ const CHOSEN_USERS_MAX = 1_000
 const NAME_LENGTH_MAX = 1_000
 /** With a file that is deleted each message that has it changes, while others wait. */
 const MESSAGES_MAX = 500
+/** Files whose names match are looked at so many at a time, and so often, for those that the caller may read. */
+const SEARCH_STEP = 500
+const SEARCH_STEPS_MAX = 10
 const PREVIEW_TYPE = 'image/webp'
 
 const bytes = z.int().min(0)
@@ -130,6 +136,33 @@ const list = reads({
 function pageOf({ rows, next }: ReturnType<typeof ownFiles>) {
   return { files: rows.map(fileRecord), next }
 }
+
+const search = reads({
+  name: 'file.search',
+  access: 'user',
+  about:
+    'Files that the caller may read with all words of the query in their names, the newest first; words may be parts of words, case and accents make no difference. `owner`: only those of a user. A page may be short and have a `next` one.',
+  input: z.object({ query: z.string().min(1).max(QUERY_LENGTH_MAX), owner: id.optional(), ...page }),
+  output: files,
+  fails: [],
+  run: ({ db, options }, { user }, { query, owner, cursor, limit }) => {
+    const found: FileRow[] = []
+    let before = cursor
+    for (let step = 0; step < SEARCH_STEPS_MAX; step++) {
+      const { ids, after } = findFiles(db, query, {
+        limit: SEARCH_STEP,
+        ...(before > 0 && { before }),
+        ...(owner !== undefined && { owner }),
+      })
+      found.push(...readableAmong(db, user, options, ids))
+      before = after
+      if (found.length >= limit || after === 0) break
+    }
+    const isCut = found.length > limit
+    found.length = Math.min(found.length, limit)
+    return { files: found.map(fileRecord), next: isCut ? found.at(-1)!.id : before }
+  },
+})
 
 const rename = writes({
   name: 'file.rename',
@@ -255,6 +288,7 @@ const usage = reads({
 export const filesMethods: readonly Method[] = [
   get,
   list,
+  search,
   rename,
   setFileVisibility,
   remove,

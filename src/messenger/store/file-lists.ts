@@ -65,3 +65,16 @@ export function mostDownloaded(
     WHERE ${MAY_READ} ORDER BY f.downloads DESC, f.id DESC LIMIT ?`
   return db.all<FileRow>(sql, ...readerValues(user, options), limit)
 }
+
+/** Those of the files that the user may read, the newest first. */
+export function readableAmong(
+  db: Database,
+  user: number,
+  options: Parameters<typeof readerValues>[1],
+  ids: readonly number[],
+): FileRow[] {
+  const sql = `
+    SELECT ${FILE_COLUMNS} FROM files f WHERE f.id IN (SELECT value FROM json_each(?)) AND ${MAY_READ}
+    ORDER BY f.id DESC`
+  return db.all<FileRow>(sql, JSON.stringify(ids), ...readerValues(user, options))
+}
