@@ -31,7 +31,7 @@ export function answerConnect(session: SessionPort, opening: Opening, command: C
     // The messenger ends the connection with the login.
     void session.hold(() => connectLogin(session, command, messenger, login, 0))
   } else if (client.insecure || client.allow_anonymous_connect_without_token) {
-    void establish(session, command, ANONYMOUS)
+    establish(session, command, ANONYMOUS)
   } else {
     session.refuse('connect', because(disconnects.invalidToken, 'a token is required'))
   }

@@ -28,21 +28,36 @@ export type Grant = Readonly<{
 
 /**
  * Subscriptions to conversations that a connect has asked for at once: enough that the way to the homes and back counts
- * little, and few enough that what they replay together, 512 KiB each at most, is no danger. A token names few, and
- * those first that are to be replayed first: one after the other.
+ * little. They begin few and become fewer with each large answer, for all that is replayed goes through the rings that
+ * others need, too. A token of others names few channels, and those first that are to be replayed first: one by one.
  */
-const CONVERSATIONS_ASKED_AT_ONCE_MAX = 32
+const ASKED_AT_ONCE_MAX = 32
+const ASKED_AT_FIRST = 4
+const LARGE_RESULT_LENGTH = 4096
 
-/** The session is live when this returns; the promise resolves with the reply to `connect`. */
-export async function establish(session: SessionPort, command: Connect, grant: Grant): Promise<void> {
+/**
+ * The session is live when this returns, or has been refused. Undefined: it has its reply, too; otherwise the promise
+ * resolves with it.
+ */
+export function establish(session: SessionPort, command: Connect, grant: Grant): Promise<void> | undefined {
   const live = enter(session, command, grant)
-  if (live === undefined) return
-  if (grant.channels.size === 0) return session.reply(replyOf(session, live, command.id, []))
+  if (live === undefined) return undefined
+  if (grant.channels.size > 0) return subscribeFirst(session, live, command, grant.channels)
+  session.reply(replyOf(session, live, command.id, []))
+  return undefined
+}
+
+async function subscribeFirst(
+  session: SessionPort,
+  live: Live,
+  command: Connect,
+  channels: Grant['channels'],
+): Promise<void> {
   // What was answered before goes before it; what comes from now on waits for the reply.
   session.env.flusher.flushNow(session.outbox)
   session.outbox.held = true
   const requests = new Map(command.subs.map(request => [request.channel, request]))
-  const { subs, failure } = await subscribeToAll(session, live, grant.channels, requests)
+  const { subs, failure } = await subscribeToAll(session, live, channels, requests)
   if (session.state !== live) return
   if (failure !== undefined) {
     session.outbox.release(errorReply(command.id, failure))
@@ -109,7 +124,8 @@ function subscribeToAll(
   // What is taken out of it meanwhile is left out: see the order `unsubscribe`.
   const toSubscribe = new Set(names)
   live.toSubscribe = toSubscribe
-  const openMax = session.env.messenger === undefined ? 1 : CONVERSATIONS_ASKED_AT_ONCE_MAX
+  const atOnceMax = session.env.messenger === undefined ? 1 : ASKED_AT_ONCE_MAX
+  let openMax = Math.min(ASKED_AT_FIRST, atOnceMax)
   let failure: ErrorCode | undefined
   let next = 0
   let open = 0
@@ -137,7 +153,10 @@ function subscribeToAll(
         askOne(channel, outcome => {
           open--
           if (outcome.ok) {
-            size += outcome.result.length
+            const { length } = outcome.result
+            size += length
+            openMax =
+              length > LARGE_RESULT_LENGTH ? Math.max(1, openMax >> 1) : Math.min(atOnceMax, openMax + 1)
             subs.push([JSON.stringify(channel), outcome.result])
           } else failure ??= outcome.error
           // Answers from homes on this shard come while it asks.

@@ -68,11 +68,16 @@ export function tokenOf(claims: object): Promise<string> {
 }
 
 /** Logs in and connects, up to the messenger's admission. */
-export async function logIn(client: ReturnType<typeof open>, messenger: WaitingMessenger, login = ANNA) {
+export async function logIn(
+  client: ReturnType<typeof open>,
+  messenger: WaitingMessenger,
+  login = ANNA,
+  subs = {},
+) {
   client.send({ id: 1, rpc: { method: 'auth.login', data: {} } })
   messenger.calls.at(-1)!.done({ ok: true, data: '{}', login })
   const before = messenger.admissions.length
-  client.send({ id: 2, connect: {} })
+  client.send({ id: 2, connect: { subs } })
   await expect.poll(() => messenger.admissions.length, PATIENTLY).toBe(before + 1)
   return messenger.admissions.at(-1)!
 }
