@@ -1,114 +1,118 @@
 // The records that clients see, as zod schemas: types, checks of what comes in, and the reference pages all follow from
-// them. Any thread. Names on the wire are in snake case, times are Unix milliseconds.
+// them. Any thread. Names on the wire are in snake case, times are Unix milliseconds. `id` in meta is the name by which
+// the reference knows a record.
 
 import { z } from 'zod'
 
 export const id = z.int().min(1)
 export const seq = z.int().min(1)
 export const timeMs = z.int().min(0)
-/** Files have random ids: 128 bits in base64url. */
-export const fileId = z.string().regex(/^[A-Za-z0-9_-]{22}$/)
-/** The client makes it, so that sending again is not sending twice. */
-export const clientId = z.string().min(1).max(64)
+export const fileId = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{22}$/)
+  .describe('Random: 128 bits in base64url.')
+export const clientId = z
+  .string()
+  .min(1)
+  .max(64)
+  .describe('The client makes it, so that sending again is not sending twice.')
 
 export const userRole = z.enum(['admin', 'user'])
 export const memberRole = z.enum(['owner', 'admin', 'member'])
 export const conversationKind = z.enum(['direct', 'group', 'everyone'])
 export const visibility = z.enum(['public', 'private', 'users', 'conversation'])
 
-export const user = z.object({
-  id,
-  nickname: z.string(),
-  display_name: z.string(),
-  role: userRole,
-  state: z.enum(['active', 'blocked', 'deleted']),
-  /** 0: never seen. */
-  last_seen_ms: timeMs,
-  online: z.boolean().optional(),
-})
+export const user = z
+  .object({
+    id,
+    nickname: z.string(),
+    display_name: z.string(),
+    role: userRole,
+    state: z.enum(['active', 'blocked', 'deleted']),
+    last_seen_ms: timeMs.describe('0: never seen.'),
+    online: z.boolean().optional(),
+  })
+  .meta({ id: 'User' })
 
-export const member = z.object({
-  user: id,
-  role: memberRole,
-  joined_ms: timeMs,
-  /** All up to this message was read, or came to a device. */
-  read_seq: z.int().min(0),
-  delivered_seq: z.int().min(0),
-})
+export const member = z
+  .object({
+    user: id,
+    role: memberRole,
+    joined_ms: timeMs,
+    read_seq: z.int().min(0).describe('All up to this message was read.'),
+    delivered_seq: z.int().min(0).describe('All up to this message came to a device.'),
+  })
+  .meta({ id: 'Member' })
 
-export const file = z.object({
-  id: fileId,
-  owner: id,
-  name: z.string(),
-  size: z.int().min(0),
-  /** By what its bytes say; application/octet-stream when they say nothing known. */
-  type: z.string(),
-  /** The whole file, in hex: what `sha256sum` prints. */
-  sha256: z.string(),
-  created_ms: timeMs,
-  visibility,
-  /** Of images with a preview. `blur`: a tiny picture as data URI to show until it has loaded. */
-  width: z.int().optional(),
-  height: z.int().optional(),
-  blur: z.string().optional(),
-})
+export const file = z
+  .object({
+    id: fileId,
+    owner: id,
+    name: z.string(),
+    size: z.int().min(0),
+    type: z.string().describe('By what its bytes say; application/octet-stream when they say nothing known.'),
+    sha256: z.string().describe('Of the whole file, in hex: what `sha256sum` prints.'),
+    created_ms: timeMs,
+    visibility,
+    width: z.int().min(1).optional().describe('Of images with a preview.'),
+    height: z.int().min(1).optional().describe('Of images with a preview.'),
+    blur: z.string().optional().describe('A tiny picture as data URI, to show until the preview has loaded.'),
+  })
+  .meta({ id: 'File' })
 
-export const reaction = z.object({ emoji: z.string(), users: z.array(id) })
+export const reaction = z.object({ emoji: z.string(), users: z.array(id) }).meta({ id: 'Reaction' })
 
-export const message = z.object({
-  conversation: id,
-  /** Place in the conversation: 1, 2, 3, … without gaps. */
-  seq,
-  /** Change number of the conversation at which it got this form. */
-  rev: z.int().min(1),
-  author: id,
-  client_id: z.string(),
-  created_ms: timeMs,
-  text: z.string(),
-  /** 0: no reply. */
-  reply_to: z.int().min(0),
-  mentions: z.array(id),
-  attachments: z.array(file),
-  reactions: z.array(reaction),
-  /** 0: never edited, not deleted. A deleted message keeps its place and nothing else. */
-  edited_ms: timeMs,
-  deleted_ms: timeMs,
-  pinned: z.boolean(),
-})
+export const message = z
+  .object({
+    conversation: id,
+    seq: seq.describe('Place in the conversation: 1, 2, 3, … without gaps.'),
+    rev: z.int().min(1).describe('Change number of the conversation at which it got this form.'),
+    author: id,
+    client_id: z.string(),
+    created_ms: timeMs,
+    text: z.string(),
+    reply_to: z.int().min(0).describe('0: no reply.'),
+    mentions: z.array(id),
+    attachments: z.array(file),
+    reactions: z.array(reaction),
+    edited_ms: timeMs.describe('0: never edited.'),
+    deleted_ms: timeMs.describe('0: not deleted. A deleted message keeps its place and nothing else.'),
+    pinned: z.boolean(),
+  })
+  .meta({ id: 'Message' })
 
-export const conversation = z.object({
-  id,
-  kind: conversationKind,
-  /** '' for direct ones and for everyone. */
-  name: z.string(),
-  /** Of direct ones: the other user. 0: none. */
-  peer: z.int().min(0),
-  /** The newest message and the newest change; 0: none yet. */
-  seq: z.int().min(0),
-  rev: z.int().min(0),
-  /** The oldest message that retention left. */
-  first_seq: z.int().min(1),
-  members: z.int().min(1),
-  /** The caller's own. */
-  role: memberRole,
-  read_seq: z.int().min(0),
-  unread: z.int().min(0),
-  unread_mentions: z.int().min(0),
-  muted: z.boolean(),
-  retention_days: z.int().min(0),
-  created_ms: timeMs,
-  last_message: message.optional(),
-})
+export const conversation = z
+  .object({
+    id,
+    kind: conversationKind,
+    name: z.string().describe('"" for direct ones and for everyone.'),
+    peer: z.int().min(0).describe('Of direct ones: the other user. 0: none.'),
+    seq: z.int().min(0).describe('The newest message; 0: none yet.'),
+    rev: z.int().min(0).describe('The newest change; 0: none yet.'),
+    first_seq: z.int().min(1).describe('The oldest message that retention left.'),
+    members: z.int().min(1),
+    role: memberRole.describe("The caller's own."),
+    read_seq: z.int().min(0),
+    unread: z.int().min(0),
+    unread_mentions: z.int().min(0),
+    muted: z.boolean(),
+    retention_days: z.int().min(0),
+    created_ms: timeMs,
+    last_message: message.optional(),
+  })
+  .meta({ id: 'Conversation' })
 
-export const session = z.object({
-  id: z.string(),
-  created_ms: timeMs,
-  used_ms: timeMs,
-  expires_ms: timeMs,
-  address: z.string(),
-  device: z.string(),
-  current: z.boolean(),
-})
+export const session = z
+  .object({
+    id: z.string(),
+    created_ms: timeMs,
+    used_ms: timeMs,
+    expires_ms: timeMs,
+    address: z.string(),
+    device: z.string(),
+    current: z.boolean(),
+  })
+  .meta({ id: 'Login' })
 
 export type User = z.infer<typeof user>
 export type Member = z.infer<typeof member>
