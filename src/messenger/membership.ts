@@ -177,7 +177,7 @@ function changed(context: WriteContext, conversation: number): void {
 }
 
 /**
- * Ends a group or a direct conversation for all its members at once. From this moment nobody can find it; the sweep
+ * Ends a group or a direct conversation for all its members at once. From this moment nobody can find it; the janitor
  * deletes its messages and files in slices, since there may be millions.
  */
 export function endConversation(context: WriteContext, conversation: number): void {

@@ -4,38 +4,32 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { failures } from '../../src/messenger/failures.ts'
 import { methods } from '../../src/messenger/methods/registry.ts'
 import {
-  type Outcome,
+  call,
+  callAsStranger,
+  clientOf,
+  loggedIn,
+  must,
+  newPerson,
   PASSWORD,
-  type Row,
-  type Scene,
-  TABLE,
-  type User,
-  WHO,
-  type Who,
-} from '../support/permission-table.ts'
+  type Person,
+  upload,
+  WAYS,
+  type Way,
+} from '../support/people.ts'
+import { type Row, type Scene, TABLE, type User, WHO, type Who } from '../support/permission-table.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { startTestRelay, type TestRelay } from '../support/relay.ts'
 
-const WAYS = ['websocket', 'tcp', 'http'] as const
-type Way = (typeof WAYS)[number]
-
-/** A user with a login, and what it takes to call by each way in. */
-type Person = Readonly<{
-  id: number
-  nickname: string
-  session: Readonly<{ id: string; token: string }>
-  connection: string
-  clients: Map<Way, RawClient>
-}>
 type Cast = Readonly<Record<User, Person>>
+/** The outcome of each. */
+type Answers = Readonly<Record<string, string>>
 
-/** `ended`: the connection was closed for it. */
-type Answer = Readonly<{ outcome: Outcome | 'ended' | `code ${number}`; data: any }>
-
-const kinds = new Map(Object.entries(failures).map(([kind, { code }]) => [code, kind as Outcome]))
+const NO_FILE = 'z'.repeat(22)
+const UNAUTHORIZED = 101
+const SESSION_ENDED = 4500
+const ACCOUNT_CLOSED = 4501
 
 let relay: TestRelay
 let path: string
@@ -47,21 +41,18 @@ let count = 0
 beforeAll(async () => {
   path = mkdtempSync(join(tmpdir(), 'fanwire-permissions-'))
   const many = 1_000_000
+  const rates = { message_rate: many, signups_per_hour: many, logins_per_minute: many }
   relay = await startTestRelay({
     shards: 2,
     client: { allow_anonymous_connect_without_token: false },
-    messenger: {
-      enabled: true,
-      path,
-      message_rate: many,
-      signups_per_hour: many,
-      logins_per_minute: many,
-    },
+    messenger: { enabled: true, path, uploads_per_user: 100, ...rates },
   })
-  root = await loggedIn('auth.signup', 'root')
-  author = await newPerson('author', 'user')
-  const entries = WHO.filter(who => who !== 'stranger').map(async who => [who, await personFor(who)] as const)
-  cast = Object.fromEntries(await Promise.all(entries)) as Cast
+  root = await loggedIn(relay, 'auth.signup', 'root')
+  author = await newPerson(root, 'author')
+  const users = WHO.filter(who => who !== 'stranger')
+  cast = Object.fromEntries(
+    await Promise.all(users.map(async who => [who, await personFor(who)] as const)),
+  ) as Cast
 })
 afterAll(async () => {
   await relay?.stop()
@@ -69,73 +60,8 @@ afterAll(async () => {
 })
 
 function personFor(who: User): Promise<Person> {
-  return newPerson(`${who.replaceAll('_', '-')}-${++count}`, who === 'server_admin' ? 'admin' : 'user')
-}
-
-async function newPerson(nickname: string, role: 'user' | 'admin'): Promise<Person> {
-  await must(root, 'admin.add_user', { nickname, password: PASSWORD, role })
-  return loggedIn('auth.login', nickname)
-}
-
-async function loggedIn(method: 'auth.login' | 'auth.signup', nickname: string): Promise<Person> {
-  const client = await RawClient.open(relay, 'tcp')
-  const reply = await client.call({ id: 1, rpc: { method, data: { nickname, password: PASSWORD } } })
-  expect(reply.error).toBeUndefined()
-  const { user, session, connection } = reply.rpc.data
-  expect((await client.call({ id: 2, connect: {} })).error).toBeUndefined()
-  const clients = new Map<Way, RawClient>([['tcp', client]])
-  return { id: user.id, nickname, session, connection: connection.token, clients }
-}
-
-async function clientOf(person: Person, way: 'websocket' | 'tcp'): Promise<RawClient> {
-  let client = person.clients.get(way)
-  if (client === undefined) {
-    client = await RawClient.connect(relay, way, { token: person.connection })
-    client.answersPings = true
-    person.clients.set(way, client)
-  }
-  return client
-}
-
-let ids = 100
-
-async function call(way: Way, person: Person | undefined, method: string, data: object): Promise<Answer> {
-  if (way === 'http') return callHttp(person?.session.token, method, data)
-  const client = await (person === undefined ? RawClient.open(relay, way) : clientOf(person, way))
-  const id = ++ids
-  try {
-    return answerOf(await client.call({ id, rpc: { method, data } }))
-  } catch {
-    // The connection ended without an answer.
-    return { outcome: 'ended', data: await client.ended }
-  } finally {
-    if (person === undefined) client.close()
-  }
-}
-
-function answerOf({ rpc, error }: any): Answer {
-  if (error === undefined) return { outcome: 'ok', data: rpc.data }
-  return { outcome: kinds.get(error.code) ?? `code ${error.code}`, data: error }
-}
-
-async function callHttp(token: string | undefined, method: string, data: object): Promise<Answer> {
-  const response = await fetch(`http://127.0.0.1:${relay.ports.http}/messenger/rpc/${method}`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json', ...(token && { Authorization: `Bearer ${token}` }) },
-    body: JSON.stringify(data),
-  })
-  const body: any = await response.json()
-  if (response.ok) return { outcome: 'ok', data: body }
-  const outcome = kinds.get(body.error.code)
-  expect(response.status, JSON.stringify(body)).toBe(failures[outcome as keyof typeof failures]?.status)
-  return { outcome: outcome ?? `code ${body.error.code}`, data: body.error }
-}
-
-/** For what a test needs besides what it tests. */
-async function must(person: Person, method: string, data: object): Promise<any> {
-  const { outcome, data: result } = await call('tcp', person, method, data)
-  expect(outcome, `${method} ${JSON.stringify(result)}`).toBe('ok')
-  return result
+  const role = who === 'server_admin' ? 'admin' : 'user'
+  return newPerson(root, `${who.replaceAll('_', '-')}-${++count}`, role)
 }
 
 /** A group with all who play in it, and messages. */
@@ -149,20 +75,23 @@ async function setScene(
   const unique = `u${++count}`
   const members = [players.member.id, players.admin.id, author.id]
   const made = await must(players.owner, 'conversation.create_group', { name: unique, members })
-  const group: number = made.conversation.id
+  const inGroup = { conversation: made.conversation.id as number }
   const send = async (person: Person, to: object, id: string): Promise<number> =>
     (await must(person, 'message.send', { ...to, client_id: `${unique}-${id}`, text: 'hello' })).message.seq
-  const inGroup = { conversation: group }
-  const [attached, hiddenFile, ownFile] = await Promise.all(
-    [author, author, caller].map(owner => (files && owner !== undefined ? upload(owner, unique) : NO_FILE)),
-  )
+  const fileOf = (owner: Person | undefined, text: string) =>
+    files && owner !== undefined ? upload(owner, `${unique}-${text}`) : NO_FILE
+  const [attached, hiddenFile, ownFile] = await Promise.all([
+    fileOf(author, 'attached'),
+    fileOf(author, 'hidden'),
+    fileOf(caller, 'own'),
+  ])
   const [, seq, everyoneSeq] = await Promise.all([
     must(players.owner, 'conversation.set_role', { ...inGroup, user: players.admin.id, role: 'admin' }),
     send(author, { ...inGroup, ...(files && { attachments: [attached] }) }, 'group'),
     send(author, { everyone: true }, 'everyone'),
   ])
   return {
-    group,
+    group: inGroup.conversation,
     seq,
     ownSeq: isMember ? await send(players[who], inGroup, 'own') : seq,
     everyoneSeq,
@@ -173,36 +102,23 @@ async function setScene(
       nickname: caller?.nickname ?? '',
       session: caller?.session.id ?? '',
     },
-    attached: attached!,
-    hiddenFile: hiddenFile!,
-    ownFile: ownFile!,
+    attached,
+    hiddenFile,
+    ownFile,
     unique,
   }
 }
 
-const NO_FILE = 'z'.repeat(22)
-
-async function upload(owner: Person, text: string): Promise<string> {
-  const response = await fetch(`http://127.0.0.1:${relay.ports.http}/messenger/files?name=${text}.txt`, {
-    method: 'POST',
-    headers: { Authorization: `Bearer ${owner.session.token}` },
-    body: text,
-  })
-  const body: any = await response.json()
-  expect(response.status, JSON.stringify(body)).toBe(201)
-  return body.file.id
-}
-
 /** Over a connection that has not connected nobody can say more than what belongs to logging in. */
-function expectedOf(row: Row, who: Who, way: Way, method: string): Answer['outcome'] {
+function expectedOf(row: Row, who: Who, way: Way, method: string): string {
   if (who === 'stranger' && way !== 'http' && !method.startsWith('auth.')) return 'ended'
   const isEnd = row.closes === true && way !== 'http' && row.expected[who] === 'ok'
   return isEnd ? 'ended' : row.expected[who]
 }
 
 /** What everybody gets. Who is refused changes nothing, so they share a scene. */
-async function play(way: Way, method: string, row: Row): Promise<Record<string, Answer['outcome']>> {
-  const spare = row.spare === true ? (await newPerson(`spare-${++count}`, 'user')).id : 0
+async function play(way: Way, method: string, row: Row): Promise<Answers> {
+  const spare = row.spare === true ? (await newPerson(root, `spare-${++count}`)).id : 0
   const scenes: Scene[] = []
   const sceneFor = async (players: Cast, who: Who) => {
     const scene = await setScene(players, who, { spare, files: row.files === true })
@@ -211,11 +127,13 @@ async function play(way: Way, method: string, row: Row): Promise<Record<string, 
   }
   const shared = await sceneFor(cast, 'stranger')
   const isRead = methods.get(method)?.kind === 'read'
-  const one = async (who: Who): Promise<readonly [Who, Answer['outcome']]> => {
-    if (who === 'stranger') return [who, (await call(way, undefined, method, row.input(shared))).outcome]
+  const one = async (who: Who): Promise<readonly [Who, string]> => {
+    if (who === 'stranger') {
+      return [who, (await callAsStranger(relay, way, method, row.input(shared))).outcome]
+    }
     const players = row.spoils === true ? { ...cast, [who]: await personFor(who) } : cast
-    const changes = row.files === true || (!isRead && row.expected[who] === 'ok')
-    const scene = row.spoils === true || changes ? await sceneFor(players, who) : shared
+    const isAlone = row.spoils === true || row.files === true || (!isRead && row.expected[who] === 'ok')
+    const scene = isAlone ? await sceneFor(players, who) : shared
     return [who, (await call(way, players[who], method, row.input(scene))).outcome]
   }
   const answers = await Promise.all(WHO.map(one))
@@ -239,3 +157,61 @@ describe.each(WAYS)('over %s', way => {
     expect(await play(way, method, row)).toEqual(expected)
   })
 })
+
+/** What somebody gets by HTTP who has nothing any more but the token. */
+async function answersWithoutLogin(person: Person): Promise<Answers> {
+  const scene = await setScene(cast, 'stranger', { spare: author.id, files: false })
+  const ofMethods = Object.entries(TABLE).map(async ([method, [row]]) => {
+    const { outcome } = await call('http', person, method, row!.input(scene))
+    return [method, outcome] as const
+  })
+  return Object.fromEntries(await Promise.all(ofMethods))
+}
+
+/** As strangers: they may sign up and log in, and nothing else. */
+function expectedOfStrangers(): Answers {
+  return Object.fromEntries(
+    Object.entries(TABLE).map(([method, [row]]) => [method, expectedOf(row!, 'stranger', 'http', method)]),
+  )
+}
+
+describe('who is blocked', () => {
+  test('is closed everywhere at once, can call nothing, and can not come back', async () => {
+    const person = await newPerson(root, `blocked-${++count}`)
+    const connections = await Promise.all([clientOf(person, 'websocket'), clientOf(person, 'tcp')])
+    await must(root, 'admin.block', { user: person.id })
+    for (const connection of connections) expect((await connection.ended).code).toBe(ACCOUNT_CLOSED)
+    expect(await answersWithoutLogin(person)).toEqual(expectedOfStrangers())
+    await expectNoWayBack(person)
+    for (const way of WAYS) {
+      const data = { nickname: person.nickname, password: PASSWORD }
+      expect((await callAsStranger(relay, way, 'auth.login', data)).outcome).toBe('forbidden')
+    }
+  })
+})
+
+describe('whose login has ended', () => {
+  test('is closed where that login was used, can call nothing by it, and goes on with another', async () => {
+    const nickname = `ended-${++count}`
+    const person = await newPerson(root, nickname)
+    const other = await loggedIn(relay, 'auth.login', nickname)
+    const connections = await Promise.all([clientOf(person, 'websocket'), clientOf(person, 'tcp')])
+    await must(other, 'auth.logout_everywhere', { except_current: true })
+    for (const connection of connections) expect((await connection.ended).code).toBe(SESSION_ENDED)
+    expect(await answersWithoutLogin(person)).toEqual(expectedOfStrangers())
+    await expectNoWayBack(person)
+    for (const way of WAYS) expect((await call(way, other, 'user.me')).outcome).toBe('ok')
+  })
+})
+
+/** The connection token is good for minutes still, and its login is not. */
+async function expectNoWayBack(person: Person): Promise<void> {
+  for (const way of ['websocket', 'tcp'] as const) {
+    const client = await RawClient.open(relay, way)
+    const reply = client.call({ id: 1, connect: { token: person.connection } })
+    const refused: any = await reply.catch(() => client.ended)
+    expect(refused.connect).toBeUndefined()
+    expect([UNAUTHORIZED, SESSION_ENDED]).toContain(refused.error?.code ?? refused.code)
+    client.socket.destroy()
+  }
+}

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Effect } from '../../src/messenger/effects.ts'
-import { abandonedConversation, channelsOf, roleIn } from '../../src/messenger/store/conversations.ts'
+import { channelsOf, roleIn } from '../../src/messenger/store/conversations.ts'
+import { abandonedConversation } from '../../src/messenger/store/retention.ts'
 import { EVERYONE } from '../../src/messenger/store/schema.ts'
 import { openWorld, type World } from './conversation-world.ts'
 

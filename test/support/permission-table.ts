@@ -2,6 +2,7 @@
 // method adds its row; whoever changes a permission changes it here.
 
 import type { FailureKind } from '../../src/messenger/failures.ts'
+import { PASSWORD } from './people.ts'
 
 /**
  * stranger: nobody is logged in. outsider: a user who is not in the group. server_admin: an administrator of the server
@@ -51,7 +52,6 @@ export type Row = Readonly<{
   files?: true
 }>
 
-export const PASSWORD = 'correct horse battery 7'
 export const EVERYONE = 1
 
 const everybody: Expected = {

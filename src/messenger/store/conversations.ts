@@ -1,6 +1,6 @@
 // Conversations and who is in them, in SQL. What changes runs in the messenger's thread inside the transaction that is
 // being gathered; what reads runs in any thread. Invariant: member_count is the number of rows in members; a
-// conversation that lost its last member is one that nobody can find, and the sweep deletes what is left of it.
+// conversation that lost its last member is one that nobody can find, and the janitor deletes what is left of it.
 
 import type { MessengerOptions } from '../../config/schema.ts'
 import { conversationChannel, PRESENCE_CHANNEL, userChannel } from '../channels.ts'
@@ -186,21 +186,10 @@ export function dropAllMembers(db: Database, conversation: number): void {
   db.run('UPDATE conversations SET member_count = 0 WHERE id = ?', conversation)
 }
 
-/** What is left of one without members: messages, for the sweep to delete. */
+/** What is left of one without members: messages, for the janitor to delete. */
 export function emptyConversation(db: Database, conversation: number): void {
   db.run("UPDATE conversations SET name = '', direct_key = NULL WHERE id = ?", conversation)
   db.run('DELETE FROM changes WHERE conversation_id = ?', conversation)
-}
-
-/** One that nobody is a member of any more; undefined: there is none. */
-export function abandonedConversation(db: Database): number | undefined {
-  const sql = "SELECT id FROM conversations WHERE member_count = 0 AND kind <> 'everyone' LIMIT 1"
-  return db.get<{ id: number }>(sql)?.id
-}
-
-/** When the last of its messages is deleted; all other rows of it go with it. */
-export function dropConversation(db: Database, conversation: number): void {
-  db.run('DELETE FROM conversations WHERE id = ?', conversation)
 }
 
 export function renameConversation(db: Database, conversation: number, name: string): void {
