@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { call, loggedIn, must, newPerson, PASSWORD, type Person } from '../support/people.ts'
+import { call, loggedIn, must, newPerson, PASSWORD, type Person, upload } from '../support/people.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { startTestRelay, type TestRelay } from '../support/relay.ts'
 
@@ -89,13 +89,16 @@ test('29: logging out everywhere, and revoking a login, close what they end', as
 test('who deletes the account is gone at once; what was said stays, and the name is free', async () => {
   const anna = await newUser()
   const bert = await newUser()
-  const said = { user: bert.id, client_id: 'a', text: 'remember me' }
+  const files: string[] = []
+  for (let index = 0; index < 25; index++) files.push(await upload(anna, `file-${index}`))
+  const said = { user: bert.id, client_id: 'a', text: 'remember me', attachments: [files[0]] }
   const { message } = await must(anna, 'message.send', said)
   const clients = await connectOften(anna)
   expect((await call('tcp', anna, 'auth.delete_account', { password: PASSWORD })).outcome).toMatch(/ok|ended/)
   expect(await codesOf([...clients, ...connectionsOf(anna)])).toEqual(new Set([ACCOUNT_CLOSED]))
   const { messages } = await must(bert, 'message.list', { conversation: message.conversation })
-  expect(messages).toMatchObject([{ author: anna.id, text: 'remember me' }])
+  expect(messages).toMatchObject([{ author: anna.id, text: 'remember me', attachments: [] }])
+  expect(await must(root, 'admin.storage')).toMatchObject({ files: 0, file_bytes: 0 })
   const { users } = await must(bert, 'user.get', { ids: [anna.id] })
   expect(users).toMatchObject([{ state: 'deleted', display_name: '' }])
   const again = await newPerson(root, anna.nickname)

@@ -4,20 +4,21 @@
 
 import { disconnects } from '../../protocol/codes.ts'
 import { CallError } from '../failures.ts'
+import { removeFile } from '../files/removal.ts'
 import { leaveAll } from '../membership.ts'
 import type { Caller, StepsContext, WriteContext } from '../method.ts'
 import type { UserRole } from '../model.ts'
 import { type AuditAction, addAudit } from '../store/audit.ts'
 import { addMember } from '../store/conversations.ts'
-import { deleteFile, filesOf } from '../store/files.ts'
+import { filesOf } from '../store/files.ts'
 import { EVERYONE } from '../store/schema.ts'
 import { deleteSessions } from '../store/sessions.ts'
 import { eraseUser, insertUser, otherAdmins, type UserRow, userById, userByKey } from '../store/users.ts'
 import { foldName, readDisplayName, readNickname } from './names.ts'
 import { checkNewPassword } from './passwords.ts'
 
-/** Files that are deleted in one transaction. */
-const FILES_SLICE = 100
+/** Files that are deleted in one transaction, each from all messages that have it. */
+const FILES_SLICE = 20
 
 export type Wanted = Readonly<{ nickname: string; key: string; displayName: string; password: string }>
 
@@ -70,9 +71,9 @@ export async function deleteAccount(context: StepsContext, caller: Caller): Prom
   })
 }
 
-function deleteSomeFiles({ db }: WriteContext, user: number): number {
-  const files = filesOf(db, user, 0, FILES_SLICE)
-  for (const { id } of files) deleteFile(db, id)
+function deleteSomeFiles(context: WriteContext, user: number): number {
+  const files = filesOf(context.db, user, 0, FILES_SLICE)
+  for (const file of files) removeFile(context, file)
   return files.length
 }
 

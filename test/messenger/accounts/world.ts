@@ -69,7 +69,10 @@ export async function openWorld(changed: Partial<MessengerOptions> = {}): Promis
     options,
     relay: {
       publish: (_channel, _data, done) => done({ ok: true }),
-      order: order => orders.push(order),
+      order: (order, done) => {
+        orders.push(order)
+        done()
+      },
       notice: () => {},
       connections: () => 0,
     },
