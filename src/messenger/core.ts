@@ -16,6 +16,7 @@ import { CallError } from './failures.ts'
 import { FileSweep } from './files/sweep.ts'
 import { createLoginGuards } from './guards/login.ts'
 import { createMessageGuard } from './guards/messages.ts'
+import { Janitor } from './janitor.ts'
 import type { Guards, Pool, Relay } from './ports.ts'
 import { Presence } from './presence.ts'
 import { channelsOf } from './store/conversations.ts'
@@ -65,6 +66,7 @@ export function createMessenger(world: MessengerWorld): Messenger {
   const presence = new Presence({ relay, write, db, offlineAfterMs: options.offline_after, nowMs })
   const files = new FileSweep({ db, options, write, onError: onFault })
   files.begin()
+  const janitor = new Janitor({ db, options, write, onError: onFault })
   const guards: Guards = {
     ...createLoginGuards({ options, nowMs }),
     ...createMessageGuard(options.message_rate, nowMs),
@@ -89,6 +91,7 @@ export function createMessenger(world: MessengerWorld): Messenger {
       try {
         presence.sweep(now)
         files.sweep(now)
+        void janitor.sweep(now)
         row[slots.messengerOnlineUsers] = presence.count
         row[slots.messengerStorageBytes] = storageTotals(db).stored_bytes
       } catch (error) {
@@ -97,7 +100,7 @@ export function createMessenger(world: MessengerWorld): Messenger {
       }
     },
     async close() {
-      await files.close()
+      await Promise.all([files.close(), janitor.close()])
       await presence.close()
       await commit.whenIdle()
       await delivery.close()

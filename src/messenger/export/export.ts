@@ -8,16 +8,13 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { MessengerOptions } from '../../config/schema.ts'
 import { CallError } from '../failures.ts'
-import { DIRECTORIES } from '../files/paths.ts'
-import { randomId } from '../files/random-id.ts'
 import type { Message } from '../model.ts'
 import type { Tasks } from '../pool/tasks.ts'
 import { attachedBytes, messagesFrom, newestSeq } from '../store/archive.ts'
 import type { Database } from '../store/database.ts'
 import { writeArchive } from './archive.ts'
+import { newExportPath } from './paths.ts'
 
-/** Begins the names of these files, for the sweep that deletes those that nobody fetched. */
-export const EXPORT_PREFIX = 'export-'
 /** Messages that are read at once; between two reads the database is let go, so that its log can be cut. */
 const SLICE_MESSAGES = 200
 /** Attachments of one archive, by count and size: whoever has more takes the JSON lines and fetches them. */
@@ -37,7 +34,7 @@ export async function exportConversation(
     throw new CallError('too_large', `${what}; at most ${FILES_MAX} of ${FILES_BYTES_MAX}: take format jsonl`)
   }
   await mustHaveRoom(options.path, attached.bytes)
-  const path = join(DIRECTORIES.temporary, `${EXPORT_PREFIX}${randomId()}`)
+  const path = newExportPath()
   const whole = join(options.path, path)
   const partial = `${whole}.part`
   try {

@@ -1,0 +1,13 @@
+// Where exports lie until they are fetched. Any thread.
+
+import { join } from 'node:path'
+import { DIRECTORIES } from '../files/paths.ts'
+import { randomId } from '../files/random-id.ts'
+
+/** Begins their names, for the sweep that deletes those that nobody fetched. */
+export const EXPORT_PREFIX = 'export-'
+
+/** Relative to the data directory; of no other export. */
+export function newExportPath(): string {
+  return join(DIRECTORIES.temporary, `${EXPORT_PREFIX}${randomId()}`)
+}
