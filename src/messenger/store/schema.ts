@@ -35,6 +35,9 @@ export const migrations: readonly string[] = [
     device TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX sessions_by_user ON sessions (user_id, used_ms);
+  -- For the sweep that ends them.
+  CREATE INDEX sessions_by_expiry ON sessions (expires_ms);
+  CREATE INDEX sessions_by_use ON sessions (used_ms);
 
   CREATE TABLE conversations (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
