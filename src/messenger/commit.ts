@@ -22,7 +22,7 @@ export type Outcome<T> = Readonly<{ ok: true; value: T } | { ok: false; error: C
 type Entry = {
   work: (context: WriteContext) => unknown
   done: (outcome: Outcome<unknown>) => void
-  effects: readonly Effect[]
+  effects: Effects
   outcome: Outcome<unknown> | undefined
 }
 
@@ -57,7 +57,7 @@ export class GroupCommit {
     this.#waiting.push({
       work,
       done: done as (outcome: Outcome<unknown>) => void,
-      effects: [],
+      effects: new Effects(),
       outcome: undefined,
     })
     this.#schedule()
@@ -94,7 +94,7 @@ export class GroupCommit {
     const failure = this.#commit(batch)
     for (const entry of batch)
       entry.done(failure === undefined ? entry.outcome! : { ok: false, error: failure })
-    if (failure === undefined) for (const entry of batch) this.#o.carryOut(entry.effects)
+    if (failure === undefined) for (const entry of batch) this.#o.carryOut(entry.effects.list)
     if (this.#waiting.length > 0) return this.#schedule()
     this.#o.row[slots.messengerWaitingCalls] = 0
     for (const resolve of this.#idle.splice(0)) resolve()
@@ -109,6 +109,7 @@ export class GroupCommit {
       this.#isBroken = false
       db.run('BEGIN IMMEDIATE')
       for (const entry of batch) this.#carryOutOne(entry)
+      for (const { effects } of batch) for (const work of effects.last) work(db)
       db.run('COMMIT')
     } catch (error) {
       const reason = storageFailure(error) ?? reasonOf(error)
@@ -131,7 +132,7 @@ export class GroupCommit {
     try {
       const value = entry.work({ db, options, nowMs: nowMs(), effects })
       db.run('RELEASE call')
-      entry.effects = effects.list
+      entry.effects = effects
       entry.outcome = { ok: true, value }
     } catch (error) {
       const isRefusal = error instanceof CallError

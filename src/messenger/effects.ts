@@ -3,6 +3,7 @@
 
 import type { Disconnect } from '../protocol/codes.ts'
 import type { ConversationEvent, UserEvent } from './model.ts'
+import type { Database } from './store/database.ts'
 
 export type Effect =
   | Readonly<{ kind: 'publish'; conversation: number; event: ConversationEvent }>
@@ -16,6 +17,15 @@ export type Effect =
 
 export class Effects {
   readonly list: Effect[] = []
+  readonly last: ((db: Database) => void)[] = []
+
+  /**
+   * Runs inside the transaction, behind all of its calls. For the search index: within a call each of its entries would be
+   * written to pages of its own, which takes longer than all the rest of a message.
+   */
+  atLast(work: (db: Database) => void): void {
+    this.last.push(work)
+  }
 
   publish(conversation: number, event: ConversationEvent): void {
     this.list.push({ kind: 'publish', conversation, event })

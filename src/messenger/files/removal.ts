@@ -12,7 +12,7 @@ export function removeFile({ db, effects }: WriteContext, file: FileRow): void {
   const messages = messagesWith(db, file.id)
   deleteFile(db, file.id)
   for (const row of messages) {
-    loseAttachment(db, row)
+    loseAttachment({ db, effects }, row)
     const message = messageRecord(db, row.conversation_id, row.seq)!
     effects.publish(row.conversation_id, { type: 'edited', rev: message.rev, message })
   }

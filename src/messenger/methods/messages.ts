@@ -41,7 +41,7 @@ const WATCHED_MEMBERS_MAX = 200
 /** The longest emoji sequences have some 12 code units more than this needs. */
 const EMOJI_LENGTH_MAX = 40
 
-const place = { conversation: id, seq }
+const where = { conversation: id, seq }
 const mentions = z.array(id).max(MENTIONS_MAX)
 const changed = z.object({ message })
 
@@ -67,13 +67,13 @@ const send = writes({
       'one of conversation, user and everyone says to whom',
     ),
   output: z.object({
-    message: z.object({ ...place, rev: z.int().min(1), created_ms: timeMs, client_id: z.string() }),
+    message: z.object({ ...where, rev: z.int().min(1), created_ms: timeMs, client_id: z.string() }),
   }),
   fails: ['not_found', 'forbidden', 'too_large', 'limit', 'rate'],
   run: (context, caller, input) => {
     const { db, effects, options, nowMs } = context
     const conversation = targetOf(context, caller, input)
-    permitted(db, 'send', conversation, caller, options)
+    const place = permitted(db, 'send', conversation, caller, options)
     const answer = ({ seq, rev, created_ms }: { seq: number; rev: number; created_ms: number }) => ({
       message: { conversation, seq, rev, created_ms, client_id: input.client_id },
     })
@@ -85,8 +85,8 @@ const send = writes({
     if (text === '' && attachments.length === 0) throw new CallError('bad_request', 'text: it is empty')
     if (replyTo > 0) presentMessage(db, conversation, replyTo)
     const mentioned = membersOnly(db, conversation, input.mentions)
-    const fields = { conversation, author: caller.user, text, mentions: mentioned, nowMs }
-    const sent = insertMessage(db, { ...fields, clientId: input.client_id, replyTo, attachments })
+    const fields = { author: caller.user, text, mentions: mentioned, nowMs }
+    const sent = insertMessage(context, place, { ...fields, clientId: input.client_id, replyTo, attachments })
     effects.publish(conversation, {
       type: 'message',
       rev: sent.rev,
@@ -155,7 +155,7 @@ const edit = writes({
   rated: true,
   about:
     'Gives an own message another text. What it said before stays in its history of edits. `mentions` replaces those that it had.',
-  input: z.object({ ...place, text: z.string(), mentions: mentions.default([]) }),
+  input: z.object({ ...where, text: z.string(), mentions: mentions.default([]) }),
   output: changed,
   fails: ['not_found', 'forbidden', 'too_large', 'limit', 'rate'],
   run: (context, caller, input) => {
@@ -170,7 +170,7 @@ const edit = writes({
     const record = messageRecord(db, input.conversation, input.seq)!
     if (record.text === text && String(record.mentions) === String(mentioned)) return { message: record }
     if (editsOf(db, row) >= EDITS_MAX) throw new CallError('limit', `${EDITS_MAX} edits of a message`)
-    editMessage(db, row, { text, mentions: mentioned }, nowMs)
+    editMessage(context, row, { text, mentions: mentioned }, nowMs)
     return tell(context, 'edited', row)
   },
 })
@@ -181,7 +181,7 @@ const remove = writes({
   rated: true,
   about:
     'Deletes a message for all: an own one, or as an administrator of the group that of another. Its text, edits, reactions and attachments are deleted; its place stays.',
-  input: z.object(place),
+  input: z.object(where),
   output: changed,
   fails: ['not_found', 'forbidden', 'rate'],
   run: (context, caller, input) => {
@@ -202,7 +202,7 @@ const setReaction = writes({
   access: 'user',
   rated: true,
   about: 'Adds an emoji of the caller to a message, or takes it away.',
-  input: z.object({ ...place, emoji: z.string().max(EMOJI_LENGTH_MAX), on: z.boolean().default(true) }),
+  input: z.object({ ...where, emoji: z.string().max(EMOJI_LENGTH_MAX), on: z.boolean().default(true) }),
   output: changed,
   fails: ['not_found', 'limit', 'rate'],
   run: (context, caller, input) => {
@@ -232,7 +232,7 @@ const setPin = writes({
   access: 'user',
   rated: true,
   about: 'Pins a message for all members, or ends that.',
-  input: z.object({ ...place, on: z.boolean().default(true) }),
+  input: z.object({ ...where, on: z.boolean().default(true) }),
   output: changed,
   fails: ['not_found', 'forbidden', 'limit', 'rate'],
   run: (context, caller, input) => {
@@ -253,7 +253,7 @@ const edits = reads({
   name: 'message.edits',
   access: 'user',
   about: 'What a message said before it was edited, the oldest first. `edited_ms`: until when it said so.',
-  input: z.object(place),
+  input: z.object(where),
   output: z.object({ edits: z.array(z.object({ edited_ms: timeMs, text: z.string() })) }),
   fails: ['not_found'],
   run: ({ db, options }, caller, input) => {

@@ -2,18 +2,20 @@
 // gathered. Invariants: the messages of a conversation are numbered without gaps; each change of one raises the rev of
 // its conversation and is the only one with that rev; of a deleted message nothing is left but its place.
 
+import type { WriteContext } from '../method.ts'
 import type { FileRecord } from '../model.ts'
 import { attach, attachmentsOf, detach } from './attachments.ts'
-import { bumpRev } from './conversations.ts'
+import { bumpRev, type Place } from './conversations.ts'
 import type { Database } from './database.ts'
-import type { MessageRow } from './messages.ts'
+import { type MessageRow, messageRow } from './messages.ts'
 import { HAS } from './schema.ts'
 import { hasLink, indexMessage, unindexMessage } from './search-index.ts'
 
 const HOUR_MS = 3_600_000
 
+type Context = Pick<WriteContext, 'db' | 'effects'>
+
 export type NewMessage = Readonly<{
-  conversation: number
   author: number
   clientId: string
   text: string
@@ -40,16 +42,18 @@ export function sentBefore(
   return db.get<Sent>(sql, conversation, author, clientId)
 }
 
+/** `place`: of the conversation, as this transaction has just read it. */
 export function insertMessage(
-  db: Database,
+  context: Context,
+  place: Pick<Place, 'id' | 'seq' | 'rev'>,
   message: NewMessage,
 ): Sent & Readonly<{ attachments: FileRecord[] }> {
-  const { conversation, author, text, mentions, nowMs } = message
-  const place = db.get<{ seq: number; rev: number }>(
-    'UPDATE conversations SET seq = seq + 1, rev = rev + 1 WHERE id = ? RETURNING seq, rev',
-    conversation,
-  )!
-  const { seq, rev } = place
+  const { db } = context
+  const { author, text, mentions, nowMs } = message
+  const conversation = place.id
+  const seq = place.seq + 1
+  const rev = place.rev + 1
+  db.run('UPDATE conversations SET seq = ?, rev = ? WHERE id = ?', seq, rev, conversation)
   const extras =
     (mentions.length > 0 ? HAS.mentions : 0) | (message.attachments.length > 0 ? HAS.attachments : 0)
   const { lastId: id } = db.run(
@@ -70,7 +74,7 @@ export function insertMessage(
   insertMentions(db, { id, conversation_id: conversation, seq }, mentions)
   const attachments =
     message.attachments.length === 0 ? [] : attach(db, { id, conversation }, author, message.attachments)
-  index(db, { id, conversation_id: conversation, author_id: author }, text, attachments)
+  index(context, { conversation_id: conversation, seq }, true)
   // Who writes has seen what was there.
   markRead(db, conversation, author, { readSeq: seq, deliveredSeq: seq })
   db.run(
@@ -98,23 +102,30 @@ function insertMentions(
   }
 }
 
+/** As the message stands when the transaction ends: another call of it may have changed it again, or deleted it. */
 function index(
-  db: Database,
-  row: Pick<MessageRow, 'id' | 'conversation_id' | 'author_id'>,
-  text: string,
-  attachments: readonly FileRecord[],
+  { effects }: Context,
+  { conversation_id: conversation, seq }: Pick<MessageRow, 'conversation_id' | 'seq'>,
+  isNew: boolean,
 ): void {
-  indexMessage(db, {
-    id: row.id,
-    conversation: row.conversation_id,
-    author: row.author_id,
-    text,
-    names: attachments.map(({ name }) => name),
-    has: {
-      image: attachments.some(({ type }) => type.startsWith('image/')),
-      file: attachments.length > 0,
-      link: hasLink(text),
-    },
+  effects.atLast(db => {
+    const row = messageRow(db, conversation, seq)
+    if (row === undefined || row.deleted_ms > 0) return
+    const { id, author_id: author, text, extras } = row
+    if (!isNew) unindexMessage(db, id)
+    const attachments = (extras & HAS.attachments) === 0 ? [] : attachmentsOf(db, id)
+    indexMessage(db, {
+      id,
+      conversation,
+      author,
+      text,
+      names: attachments.map(({ name }) => name),
+      has: {
+        image: attachments.some(({ type }) => type.startsWith('image/')),
+        file: attachments.length > 0,
+        link: hasLink(text),
+      },
+    })
   })
 }
 
@@ -137,25 +148,25 @@ export function editsOf(db: Database, { id, extras }: MessageRow): number {
 
 /** Keeps what it said before. */
 export function editMessage(
-  db: Database,
+  context: Context,
   row: MessageRow,
   to: Readonly<{ text: string; mentions: readonly number[] }>,
   nowMs: number,
 ): void {
+  const { db } = context
   db.run('INSERT INTO edits (message_id, edited_ms, text) VALUES (?, ?, ?)', row.id, nowMs, row.text)
   db.run('UPDATE messages SET text = ?, edited_ms = ? WHERE id = ?', to.text, nowMs, row.id)
   db.run('DELETE FROM mentions WHERE message_id = ?', row.id)
   insertMentions(db, row, to.mentions)
-  unindexMessage(db, row.id)
-  index(db, row, to.text, attachmentsOf(db, row.id))
+  index(context, row, false)
   touch(db, row, bit(row.extras | HAS.edits, HAS.mentions, to.mentions.length > 0))
 }
 
 /** For a message of which an attached file was deleted: what is left of its attachments counts. */
-export function loseAttachment(db: Database, row: MessageRow): void {
+export function loseAttachment(context: Context, row: MessageRow): void {
+  const { db } = context
   const left = attachmentsOf(db, row.id)
-  unindexMessage(db, row.id)
-  index(db, row, row.text, left)
+  index(context, row, false)
   touch(db, row, bit(row.extras, HAS.attachments, left.length > 0))
 }
 
