@@ -9,6 +9,7 @@ const TEXT = `fanwire: a high-throughput relay for real-time messages
   fanwire token --user U [--channel C] [--ttl SECONDS] [--config FILE] [flags]
                                             print a token for a user (7 days; --ttl -1: for ever), or for
                                             the user's subscription to a channel
+  fanwire api-reference [openapi]           print the methods of the messenger, as Markdown or OpenAPI
   fanwire --version
   fanwire --help
 
