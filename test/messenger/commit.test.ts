@@ -150,3 +150,26 @@ test('what is written while answers are given comes in the next transaction', as
   expect(texts()).toEqual(['a', 'b'])
   expect(row[slots.messengerCommits]).toBe(2)
 })
+
+test('what is to be done at last comes behind all calls, of those that were not refused', async () => {
+  const { write, texts } = open()
+  const atLast =
+    (text: string, isRefused = false) =>
+    (context: WriteContext) => {
+      context.effects.atLast(db => void db.run('INSERT INTO notes (text) VALUES (?)', text))
+      if (isRefused) throw new CallError('conflict')
+    }
+  await Promise.all([write(atLast('last')), write(atLast('never', true)), write(note('a')), write(note('b'))])
+  expect(texts()).toEqual(['a', 'b', 'last'])
+})
+
+test('what fails at last fails all of the transaction', async () => {
+  const { write, texts, happened } = open()
+  const failing = ({ effects }: WriteContext) =>
+    effects.atLast(db => void db.run('INSERT INTO notes (text) VALUES (NULL)'))
+  const all = await Promise.all([write(note('a')), write(failing)])
+  expect(all.map(({ ok }) => ok)).toEqual([false, false])
+  expect(texts()).toEqual([])
+  expect(happened).toEqual([])
+  expect(await write(note('b'))).toMatchObject({ ok: true })
+})

@@ -1,6 +1,7 @@
 // Calls of the messenger: who may call what, what comes in, and what comes back.
 
 import { expect, test } from 'vitest'
+import { methods } from '../../src/messenger/methods/registry.ts'
 import { slots } from '../../src/metrics/slots.ts'
 import { openMessenger, PATIENTLY } from '../support/messenger.ts'
 
@@ -94,4 +95,47 @@ test('a call that has no result answers with an empty object', async () => {
   const { addUser } = openMessenger()
   const ann = addUser('ann')
   expect(await ann.call('message.typing', { conversation: 1 })).toEqual({})
+})
+
+test('a login that ends while a call of it is under way writes nothing any more', async () => {
+  const { call, db } = openMessenger()
+  const password = 'correct horse battery'
+  const { user, session } = await call({ kind: 'stranger' }, 'auth.signup', { nickname: 'ann', password })
+  const hash = () => db.get<{ hash: string }>('SELECT password_hash AS hash FROM users')!.hash
+  const before = hash()
+  const who = { kind: 'login', user: user.id, session: session.id } as const
+  const changing = call(who, 'auth.change_password', { old: password, new: 'another battery 2' })
+  db.run('DELETE FROM sessions WHERE id = ?', session.id)
+  await expect(changing).rejects.toMatchObject({ code: 101 })
+  expect(hash()).toBe(before)
+})
+
+const HOSTILE = [
+  'null',
+  '[]',
+  '"text"',
+  '-1',
+  '{"__proto__":{"user":1}}',
+  '{"conversation":1e308,"seq":1e308,"user":-1,"limit":1e9,"id":"../../x","file":"../../x"}',
+  '{"conversation":9007199254740993,"seq":0.5,"user":null,"text":7,"query":{},"nickname":[]}',
+  '{"conversation":1,"seq":1,"text":"\\ud800","emoji":"\\u0000","query":"\\"","name":"\\u0000","nickname":"\\u0000"}',
+  `{"conversation":1,"after":${Number.MAX_SAFE_INTEGER},"limit":200,"query":"${'a'.repeat(10_000)}"}`,
+  '['.repeat(10_000) + ']'.repeat(10_000),
+  `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`,
+]
+
+test('whatever comes in is refused with a reason: none of it is an error of the program', async () => {
+  const { outcome, addUser, log } = openMessenger()
+  const admin = addUser('root', 'admin')
+  const who = { kind: 'login', ...admin.login } as const
+  const sent = []
+  for (const method of methods.keys()) {
+    // They are the caller's own end.
+    if (method.startsWith('auth.')) continue
+    for (const data of HOSTILE) sent.push(outcome({ method, data, who, transport: 'shard' }))
+  }
+  const outcomes = await Promise.all(sent)
+  const codes = outcomes.map(one => (one.ok ? 0 : one.error.code))
+  expect(codes.filter(code => code === 100)).toEqual([])
+  expect(log).toEqual([])
 })
