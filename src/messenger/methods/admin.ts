@@ -57,8 +57,7 @@ const users = reads({
         created_ms: timeMs,
         used_bytes: z.int(),
         quota_bytes: z.int(),
-        /** Whether an administrator has set it. */
-        quota_is_own: z.boolean(),
+        quota_is_own: z.boolean().describe('Whether an administrator has set it.'),
         logins: z.int(),
       }),
     ),

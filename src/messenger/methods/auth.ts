@@ -33,20 +33,26 @@ const nickname = z.string().max(NAME_INPUT_LENGTH_MAX)
 const displayName = z.string().max(2 * NAME_INPUT_LENGTH_MAX)
 /** Its rules have words of their own: see accounts/passwords.ts. */
 const password = z.string()
-const device = z.string().max(200)
 const sessionId = z.string().regex(/^[A-Za-z0-9_-]{22}$/)
 
-const connection = z.object({ token: z.string(), expires_ms: timeMs })
+const connection = z
+  .object({ token: z.string(), expires_ms: timeMs })
+  .describe("For the relay's `connect`: a JWT, good for `messenger.token_lifetime`.")
 const loggedIn = z.object({
   user,
-  /** Of this login, for HTTP and for new connection tokens. */
-  session: z.object({ token: z.string(), expires_ms: timeMs, id: z.string() }),
-  /** For the relay's `connect`. */
+  session: z
+    .object({ token: z.string(), expires_ms: timeMs, id: sessionId })
+    .describe('The login. Its token is given this once: for HTTP, and for new connection tokens.'),
   connection,
 })
 
-/** `cookie`: over HTTP the session's token comes as a cookie and not in the answer. */
-const asDevice = { device: device.optional(), cookie: z.boolean().optional() }
+const asDevice = {
+  device: z.string().max(200).optional().describe('How the login is listed; over HTTP else the User-Agent.'),
+  cookie: z
+    .boolean()
+    .optional()
+    .describe("Over HTTP: the login's token comes as a cookie and not in the answer."),
+}
 
 /** The last step of both ways in. */
 async function enter(context: StepsContext, caller: Caller, row: UserRow, opened: OpenedSession) {

@@ -43,8 +43,8 @@ const conversations = reads({
         created_by: count,
         created_ms: timeMs,
         members: count,
-        messages: count,
-        last_message_ms: timeMs,
+        messages: count.describe('Deleted ones keep their place.'),
+        last_message_ms: timeMs.describe('0: none.'),
         retention_days: count,
       }),
     ),
@@ -184,8 +184,7 @@ const audit = reads({
       z.object({
         id,
         at_ms: timeMs,
-        /** 0: nobody who was logged in. */
-        actor: count,
+        actor: count.describe('0: nobody who was logged in.'),
         action: z.string(),
         target: z.string(),
         detail: z.string(),
