@@ -3,6 +3,7 @@
 
 import { z } from 'zod'
 import { CallError } from '../failures.ts'
+import { cleanName } from '../files/names.ts'
 import { inSteps, type Method, type ReadContext, reads } from '../method.ts'
 import { id, message, timeMs } from '../model.ts'
 import {
@@ -135,6 +136,11 @@ const pins = reads({
   },
 })
 
+const FORMATS = {
+  jsonl: { ending: 'jsonl', type: 'application/jsonl' },
+  html: { ending: 'zip', type: 'application/zip' },
+} as const
+
 const prepareExport = inSteps({
   name: 'export.prepare',
   access: 'shard',
@@ -154,10 +160,8 @@ const prepareExport = inSteps({
     const written = await pool.run('exportConversation', { conversation, format })
     // Who was removed meanwhile gets nothing; the sweep deletes the file.
     mayRead({ db, options }, conversation, caller)
-    const title = conversationTitle(db, conversation)
-    return format === 'jsonl'
-      ? { ...written, name: `${title}.jsonl`, type: 'application/jsonl' }
-      : { ...written, name: `${title}.zip`, type: 'application/zip' }
+    const { ending, type } = FORMATS[format]
+    return { ...written, name: cleanName(`${conversationTitle(db, conversation)}.${ending}`), type }
   },
 })
 
