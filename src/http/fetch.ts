@@ -126,8 +126,9 @@ function requestOf(
   head.forEach((name, value) => {
     headers.append(name, Buffer.from(value, 'utf8').toString('latin1'))
   })
-  const query = head.getQuery()
-  const url = `http://${head.getHeader('host')}${head.getUrl()}${query === '' ? '' : `?${query}`}`
+  // Undefined where the address has none, which the declarations do not say.
+  const query = head.getQuery() as string | undefined
+  const url = `http://${head.getHeader('host')}${head.getUrl()}${query ? `?${query}` : ''}`
   const streamed = body && ({ body: body.stream, duplex: 'half' } as const)
   return new Request(url, { method, headers, signal, ...streamed })
 }

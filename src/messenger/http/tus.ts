@@ -64,8 +64,9 @@ export class TusUploads {
     const exchange: Exchange = { c, holder: randomId(), made: '', upload: undefined }
     const response = await this.#exchanges.run(exchange, () => this.#server.handleWeb(c.req.raw))
     if (exchange.made !== '' && !response.ok) await this.#drop(exchange)
-    if (method !== 'HEAD') return response
     const { upload } = exchange
+    if (response.ok && upload !== undefined) this.#sayExpiry(response, upload)
+    if (method !== 'HEAD') return response
     if (upload?.state === 'finished') return finishedHead(upload)
     if (response.ok && upload !== undefined && response.headers.get('upload-offset') === `${upload.size}`) {
       // All bytes came, and then something went wrong. The client takes this for the end: so it has to be.
@@ -74,11 +75,17 @@ export class TusUploads {
     return response
   }
 
+  /** The store's own expiry would count from the creation; and of what is complete it would miss the file. */
+  #sayExpiry({ headers }: Response, { size }: LockAnswer): void {
+    const isOpen = headers.has('upload-offset') && headers.get('upload-offset') !== `${size}`
+    const { nowMs, options } = this.#o
+    if (isOpen) headers.set('upload-expires', new Date(nowMs() + options.upload_expiry).toUTCString())
+  }
+
   #createServer(): Server {
     const { dataPath, path, options } = this.#o
     const datastore = new FileStore({
       directory: join(dataPath, DIRECTORIES.uploads),
-      expirationPeriodInMilliseconds: options.upload_expiry,
       // The table of uploads is what they are known by; the file beside is made by the store.
       configstore: {
         get: async id => this.#recordOf(id),
@@ -98,8 +105,11 @@ export class TusUploads {
       allowedOrigins: () => false,
       maxSize: options.file_size,
       lockDrainTimeout: DRAIN_MS,
-      getFileIdFromRequest: (_request, last) =>
-        last !== undefined && PUBLIC_ID.test(last) ? last : undefined,
+      // An address may have a query, which the library takes for a part of the id.
+      getFileIdFromRequest: ({ url }) => {
+        const id = idOf(url)
+        return PUBLIC_ID.test(id) ? id : undefined
+      },
       namingFunction: randomId,
       locker: { newLock: id => this.#lockOf(id) },
       onUploadCreate: async (_request, upload) => this.#create(upload),
@@ -123,12 +133,14 @@ export class TusUploads {
 
   async #create(upload: Upload): Promise<{ metadata: Record<string, string> }> {
     const exchange = this.#exchange()
-    const { id, size, metadata } = upload
+    const { id, size = 0, metadata } = upload
     const visibility = metadata?.visibility ?? 'private'
     const name = metadata?.filename ?? metadata?.name ?? ''
-    const made = await this.#call('upload.create', { id, size, name, visibility, holder: exchange.holder })
+    const wanted = { id, size, name, visibility, holder: exchange.holder }
+    const made = (await this.#call('upload.create', wanted)) as { name: string }
     exchange.made = id
-    return { metadata: { filename: (made as { name: string }).name } }
+    exchange.upload = { state: 'locked', size, name: made.name }
+    return { metadata: { filename: made.name } }
   }
 
   #lockOf(id: string) {
@@ -159,8 +171,6 @@ export class TusUploads {
       offset: 0,
       size: upload.size,
       metadata: { filename: upload.name },
-      // From when its time runs: it ends so long after something came last.
-      creation_date: new Date(upload.used_ms).toISOString(),
     })
   }
 
@@ -198,7 +208,7 @@ type Refusal = { status_code: number; body: string }
 function refusalOf(error: Error | Refusal): Refusal | undefined {
   if (error instanceof HttpFailure) return jsonRefusal(error.status, error.error)
   if (error instanceof CallError) return jsonRefusal(statusOf(error.error.code), error.error)
-  if ('status_code' in error && error.status_code < 500) return undefined
+  if ('status_code' in error && (error.status_code < 500 || error.status_code === 501)) return undefined
   // What is written to the disk has failed, as the messenger's own writing would.
   const { error: storage } = new CallError('storage')
   return jsonRefusal(statusOf(storage.code), storage)

@@ -8,7 +8,6 @@ export type LockAnswer = Readonly<{
   state: 'held' | 'locked' | 'finished'
   size: number
   name: string
-  used_ms: number
 }>
 
 /** `force`: whoever has it is gone without having given it back. */

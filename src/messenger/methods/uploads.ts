@@ -65,7 +65,6 @@ const lock = writes({
     state: z.enum(['held', 'locked', 'finished']),
     size: z.int(),
     name: z.string(),
-    used_ms: z.int(),
   }),
   fails: ['not_found'],
   run: (context, caller, { id, holder, force }) => {
@@ -74,16 +73,16 @@ const lock = writes({
     const upload = uploadOf(db, id, caller.user)
     if (upload === undefined) {
       const { size, name } = finishedFile(db, id, caller.user)
-      return { state: 'finished' as const, size, name, used_ms: nowMs }
+      return { state: 'finished' as const, size, name }
     }
-    const { size, name, used_ms } = upload
-    if (upload.holder === FINISHING) return { state: 'held' as const, size, name, used_ms }
+    const { size, name } = upload
+    if (upload.holder === FINISHING) return { state: 'held' as const, size, name }
     if (upload.holder !== '' && upload.holder !== holder && !force) {
       effects.notice(RELEASE_UPLOAD, id)
-      return { state: 'held' as const, size, name, used_ms }
+      return { state: 'held' as const, size, name }
     }
     holdUpload(db, id, holder, nowMs)
-    return { state: 'locked' as const, size, name, used_ms }
+    return { state: 'locked' as const, size, name }
   },
 })
 
