@@ -254,14 +254,14 @@ describe('29: a login', () => {
   })
 
   test('is listed, and can be revoked by its user alone', async () => {
-    const anna = await world.signup('anna', { device: 'phone' })
+    const anna = await world.signup('anna', { device: '\u001b[31mpho\u202ene' })
     world.clock.nowMs += 1_000
     const laptop = await world.login('anna', PASSWORD, { device: 'laptop', address: '192.0.2.5' })
     const bert = await world.signup('bert')
     const { sessions } = await world.call(anna.session.token, 'auth.sessions')
     expect(sessions).toMatchObject([
       { id: laptop.session.id, device: 'laptop', address: '192.0.2.5', current: false },
-      { id: anna.session.id, device: 'phone', current: true },
+      { id: anna.session.id, device: '[31mphone', current: true },
     ])
     expect(JSON.stringify(sessions)).not.toContain('token')
     const revoke = { session: laptop.session.id }

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { CallError } from '../../../src/messenger/failures.ts'
 import { addressKey, backoffMs, createLoginGuards, GUARDED_MAX } from '../../../src/messenger/guards/login.ts'
@@ -82,6 +83,43 @@ describe('27: an account whose passwords are guessed', () => {
     for (const settle of settles) settle(undefined)
     expect(login('anna', '192.0.2.77', true)).toBeUndefined()
   })
+})
+
+test('27: whoever guesses from wherever, the tries of an account fit into its waits', () => {
+  const tries = fc.array(
+    fc.record({
+      afterMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 2 * 60_000 })),
+      address: fc.integer({ min: 1, max: 200 }),
+      takesMs: fc.constantFrom(0, 0, 50, 2_000),
+    }),
+    { minLength: 50, maxLength: 300 },
+  )
+  fc.assert(
+    fc.property(tries, all => {
+      const { clock, start } = guarded()
+      const beganMs = clock.nowMs
+      const underWay: { settle: (succeeded: boolean) => void; untilMs: number }[] = []
+      let checked = 0
+      for (const { afterMs, address, takesMs } of all) {
+        clock.nowMs += afterMs
+        for (const one of underWay.splice(0)) {
+          if (one.untilMs <= clock.nowMs) one.settle(false)
+          else underWay.push(one)
+        }
+        try {
+          const settle = start('anna', `192.0.2.${address}`)
+          checked += 1
+          if (takesMs === 0) settle(false)
+          else underWay.push({ settle, untilMs: clock.nowMs + takesMs })
+        } catch (error) {
+          expect(error).toMatchObject({ kind: 'rate' })
+        }
+      }
+      let neededMs = 0
+      for (let failures = 5; failures < checked; failures++) neededMs += backoffMs(failures)
+      expect(clock.nowMs - beganMs).toBeGreaterThanOrEqual(neededMs)
+    }),
+  )
 })
 
 describe('27: an address that tries passwords', () => {
