@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path'
 import { fileTypeFromBuffer } from 'file-type'
 import { assert } from '../../base/assert.ts'
 import type { MessengerOptions } from '../../config/schema.ts'
+import { CallError } from '../failures.ts'
 import { contentPath, temporaryPath } from '../files/paths.ts'
 import { randomId } from '../files/random-id.ts'
 import { bareType } from '../files/types.ts'
@@ -25,7 +26,29 @@ const MODE = 0o600
 
 const UPLOAD_PATH = /^uploads\/[A-Za-z0-9_-]{22}$/
 
+/** Of the system, where it is the disk that refuses, in words. */
+const STORAGE_ERRORS: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk is full',
+  EIO: 'i/o error',
+  EROFS: 'the disk is read-only',
+}
+
+/** Rejects with CallError('storage') when the disk does not take it. */
 export async function storeUpload(
+  input: StoreUpload['input'],
+  options: Pick<MessengerOptions, 'path' | 'image_pixels'>,
+): Promise<StoreUpload['output']> {
+  try {
+    return await store(input, options)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    const reason = typeof code === 'string' ? STORAGE_ERRORS[code] : undefined
+    throw reason === undefined ? error : new CallError('storage', reason)
+  }
+}
+
+async function store(
   { path, size }: StoreUpload['input'],
   options: Pick<MessengerOptions, 'path' | 'image_pixels'>,
 ): Promise<StoreUpload['output']> {
