@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { jwtVerify } from 'jose'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { EXPIRY_SLACK_MS } from '../../../src/messenger/accounts/sessions.ts'
+import { Database } from '../../../src/messenger/store/database.ts'
 import { openWorld, PASSWORD, TOKEN_KEY, type World } from './world.ts'
 
 const REFUSED = {
@@ -209,6 +210,23 @@ describe('28: tokens of logins', () => {
 })
 
 describe('29: a login', () => {
+  test('counts only while its user is active, even where it was left behind', async () => {
+    const { session } = await world.signup('anna')
+    const db = Database.openWriter(join(world.path, 'fanwire.db'))
+    for (const [state, isLetIn] of [
+      ['blocked', false],
+      ['deleted', false],
+      ['active', true],
+    ] as const) {
+      db.run('UPDATE users SET state = ?', state)
+      expect(world.admit({ user: 1, session: session.id }).ok).toBe(isLetIn)
+      expect((await world.outcome({ method: 'user.me', who: { kind: 'token', ...session } })).ok).toBe(
+        isLetIn,
+      )
+    }
+    db.close()
+  })
+
   test('is a new one at each login', async () => {
     const one = await world.signup('anna')
     const two = await world.login('anna')
@@ -399,6 +417,21 @@ describe('deleting the account', () => {
     })
     const again = await world.signup('Anna')
     expect(again.user.id).toBeGreaterThan(anna.user.id)
+  })
+
+  test('of two administrators at once leaves one of them', async () => {
+    const root = await world.signup('root')
+    const anna = await world.signup('anna')
+    await world.call(root.session.token, 'admin.set_role', { user: anna.user.id, role: 'admin' })
+    const both = await Promise.allSettled(
+      [root, anna].map(({ session }) =>
+        world.call(session.token, 'auth.delete_account', { password: PASSWORD }),
+      ),
+    )
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    expect(both.find(({ status }) => status === 'rejected')).toMatchObject({ reason: refusedWith(1005) })
+    const sql = "SELECT count(*) AS n FROM users WHERE role = 'admin' AND state = 'active'"
+    expect(world.db.get(sql)).toEqual({ n: 1 })
   })
 
   test('is refused to the last administrator', async () => {
