@@ -358,6 +358,37 @@ describe('a lost peer', () => {
     expect(() => two.orders[0]![1]({ ok: true, value: { sessions: 1 } })).not.toThrow()
   })
 
+  test('does not leave its answers to who takes its place, whose asks have the same numbers', () => {
+    const [one, two] = createPair()
+    one.directory.askShard(1, 'sessions', { order: 'of the lost one' }, () => {})
+    two.drain()
+    // In its place another begins to count its asks anew.
+    const rings = [createRingMemory(RING_BYTES), createRingMemory(RING_BYTES)] as const
+    const doorbells = createDoorbellMemory(2)
+    const linkOf = (out: number, to: number) =>
+      new Link(
+        new RingProducer(rings[out]!),
+        new DoorbellButton(doorbells, to, { postMessage: () => {} }),
+        BACKLOG_BYTES_MAX,
+        () => {},
+      )
+    for (const shard of [one, two]) {
+      shard.mesh.disconnect(shard === one ? 1 : 0)
+      shard.directory.losePeer(shard === one ? 1 : 0)
+    }
+    one.mesh.connect(1, linkOf(0, 1), new RingConsumer(rings[1]))
+    two.mesh.connect(0, linkOf(1, 0), new RingConsumer(rings[0]))
+    const { all, add } = outcomes()
+    one.directory.askShard(1, 'sessions', { order: 'of the new one' }, add)
+    two.drain()
+    two.orders[0]![1]({ ok: true, value: { sessions: 1 } })
+    one.drain()
+    expect(all).toEqual([])
+    two.orders[1]![1]({ ok: true, value: { sessions: 2 } })
+    one.drain()
+    expect(all).toEqual([{ ok: true, value: { sessions: 2 } }])
+  })
+
   test('is no reason to refuse publications: it has no subscribers any more', () => {
     const [one] = createPair()
     const node = one.routes.acquire('h:0', 1, PIN_HOLDER)

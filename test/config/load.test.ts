@@ -168,8 +168,9 @@ test.each([
   { argv: ['--client.channel_limit', '5'] },
   { argv: ['--http_api.key', 'k'] },
   { env: { FANWIRE_CHANNEL_MAX_LENGTH: '100' } },
+  { argv: ['--messenger.enabled'] },
   { file: '' },
-])('once clients, the API or channels are decided, nothing is open by itself: %j', given => {
+])('once clients, the API, channels or the messenger are decided, nothing is open by itself: %j', given => {
   const { config, profile } = load(given)
   expect(profile).toBe('configured')
   expect(config.client.allow_anonymous_connect_without_token).toBe(false)

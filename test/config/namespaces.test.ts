@@ -1,6 +1,7 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createNamespaces, type ResolvedChannel } from '../../src/config/namespaces.ts'
+import { conversationChannel, PRESENCE_CHANNEL, userChannel } from '../../src/messenger/channels.ts'
 import { load } from './load.ts'
 
 const file = `
@@ -151,4 +152,37 @@ test('a namespace takes all names behind its boundary', () => {
       })
     }),
   )
+})
+
+describe('with the messenger', () => {
+  const { channel } = load().config
+
+  test('its channels are known, keep an hour of history, and clients may do nothing there', () => {
+    const { resolve } = createNamespaces(channel, true)
+    for (const name of [conversationChannel(7), userChannel(7), PRESENCE_CHANNEL]) {
+      const found = resolve(name)
+      if (found.kind !== 'known') throw new Error(`${name} is ${found.kind}`)
+      const { options } = found
+      expect(options).toMatchObject({
+        namespace: 'im',
+        history_size: 1_000,
+        history_ttl: 3_600_000,
+        force_recovery: true,
+        force_positioning: true,
+        presence: false,
+        join_leave: false,
+      })
+      const allowed = Object.entries(options).filter(([key, value]) => key.startsWith('allow_') && value)
+      expect(allowed).toEqual([])
+    }
+  })
+
+  test('no history outlives its position', () => {
+    const { resolve } = createNamespaces({ ...channel, history_meta_ttl: 60_000 }, true)
+    expect(resolve('im:c:1')).toMatchObject({ options: { history_ttl: 60_000 } })
+  })
+
+  test('and only with it', () => {
+    expect(createNamespaces(channel).resolve('im:c:1').kind).toBe('unknown')
+  })
 })

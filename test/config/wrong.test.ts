@@ -3,6 +3,7 @@ import { type Given, load, refusal } from './load.ts'
 
 const history = (options: string) => ({ file: `channel:\n  without_namespace: { ${options} }\n` })
 const namespaces = (text: string) => ({ file: `channel:\n  namespaces:\n${text}` })
+const MESSENGER = 'messenger: { enabled: true }\n'
 
 const cases: readonly (readonly [what: string, given: Given, message: string])[] = [
   [
@@ -265,6 +266,61 @@ const cases: readonly (readonly [what: string, given: Given, message: string])[]
     'a folder whose lock would have too long a path',
     { argv: ['--shutdown.history_path', 'x'.repeat(91)] },
     `shutdown.history_path: "${'x'.repeat(91)}" is not allowed (set by the flag --shutdown.history_path); it must be "" or the path of a directory, at most 90 bytes`,
+  ],
+  [
+    'a directory of the messenger whose lock would have too long a path',
+    { argv: ['--messenger.path', 'x'.repeat(91)] },
+    `messenger.path: "${'x'.repeat(91)}" is not allowed (set by the flag --messenger.path); it must be the path of a directory, at most 90 bytes`,
+  ],
+  [
+    'anonymous clients beside accounts',
+    { file: `${MESSENGER}client: { allow_anonymous_connect_without_token: true }` },
+    'client.allow_anonymous_connect_without_token: true is not allowed (set in relay.yaml, line 2); it must be false: with messenger.enabled clients connect with its accounts only',
+  ],
+  [
+    'clients that need nothing beside accounts',
+    { file: `${MESSENGER}client: { insecure: true }` },
+    'client.insecure: true is not allowed (set in relay.yaml, line 2); it must be false: with messenger.enabled clients connect with its accounts only',
+  ],
+  [
+    'tokens of others beside accounts',
+    { file: `${MESSENGER}client: { token: { hmac_secret_key: secret } }` },
+    'client.token.hmac_secret_key: (hidden) is not allowed (set in relay.yaml, line 2); it must be "": with messenger.enabled clients connect with its accounts only',
+  ],
+  [
+    'an open API beside accounts',
+    { file: `${MESSENGER}http_api: { insecure: true }` },
+    'http_api.insecure: true is not allowed (set in relay.yaml, line 2); it must be false with messenger.enabled: who may call the API may speak in all conversations',
+  ],
+  [
+    "the messenger's namespace",
+    { file: `${MESSENGER}channel: { namespaces: [{ name: im }] }` },
+    'channel.namespaces[0].name: "im" is not allowed (set in relay.yaml, line 2); with messenger.enabled this name is the messenger\'s own',
+  ],
+  [
+    'another end of namespaces than the messenger has',
+    { file: `${MESSENGER}channel: { namespace_boundary: "/" }` },
+    'channel.namespace_boundary: "/" is not allowed (set in relay.yaml, line 2); it must be ":" with messenger.enabled',
+  ],
+  [
+    "a private prefix that begins the messenger's namespace",
+    { file: `${MESSENGER}channel: { private_prefix: i }` },
+    'channel.private_prefix: "i" is not allowed (set in relay.yaml, line 2); with messenger.enabled "im" must not begin with it',
+  ],
+  [
+    "names too short for the messenger's channels",
+    { file: `${MESSENGER}channel: { max_length: 20 }` },
+    'channel.max_length: 20 is not allowed (set in relay.yaml, line 2); it must be at least 64 with messenger.enabled',
+  ],
+  [
+    "rings too small for the messenger's pages",
+    { file: `${MESSENGER}mesh: { ring_size: 1048576 }` },
+    'mesh.ring_size: 1048576 is not allowed (set in relay.yaml, line 2); it must be at least 2097152 with messenger.enabled',
+  ],
+  [
+    'histories in the directory of the messenger',
+    { file: `${MESSENGER}shutdown: { history_path: ./fanwire-data/ }` },
+    'messenger.path: "fanwire-data" is not allowed (the default); it must differ from shutdown.history_path',
   ],
   [
     'an address of keys with variables',
