@@ -12,6 +12,8 @@ const loaders: Readonly<Record<string, () => Promise<Command>>> = {
   'print-config': async () => (await import('./print-config.ts')).printConfig,
   health: async () => (await import('./health.ts')).health,
   token: async () => (await import('./token.ts')).token,
+  backup: async () => (await import('./backup.ts')).backup,
+  'check-data': async () => (await import('./check-data.ts')).checkDataDirectory,
   'api-reference': async () => (await import('./api-reference.ts')).apiReference,
   version: async () => (await import('./version.ts')).version,
   help: async () => (await import('./help.ts')).help,

@@ -10,6 +10,9 @@ const TEXT = `fanwire: a high-throughput relay for real-time messages
                                             print a token for a user (7 days; --ttl -1: for ever), or for
                                             the user's subscription to a channel
   fanwire api-reference [openapi]           print the methods of the messenger, as Markdown or OpenAPI
+  fanwire backup --to DIR [--config FILE] [flags]
+                                            copy what the messenger keeps into a new directory, while it runs
+  fanwire check-data DIR                    say whether a data directory, or a backup of one, is whole
   fanwire --version
   fanwire --help
 
