@@ -48,7 +48,7 @@ export function attachFetch(
   })
 }
 
-type Refusal = Readonly<{ status: string; code: number; message: string; allow?: string }>
+type Refusal = Readonly<{ status: string; code: number; message: string; header?: readonly [string, string] }>
 
 function refusal(request: HttpRequest, open: number): Refusal | undefined {
   if (open >= OPEN_REQUESTS_MAX) return BUSY
@@ -58,18 +58,23 @@ function refusal(request: HttpRequest, open: number): Refusal | undefined {
 
 const INTERNAL: Refusal = { status: '500 Internal Server Error', code: 100, message: 'internal server error' }
 const BAD_REQUEST: Refusal = { status: '400 Bad Request', code: 107, message: 'bad request' }
-const BUSY: Refusal = { status: '503 Service Unavailable', code: 111, message: 'too many requests' }
+const BUSY: Refusal = {
+  status: '503 Service Unavailable',
+  code: 111,
+  message: 'too many requests',
+  header: ['retry-after', '1'],
+}
 const WRONG_METHOD: Refusal = {
   status: '405 Method Not Allowed',
   code: 107,
   message: 'bad request: no such method',
-  allow: [...METHODS].join(', '),
+  header: ['allow', [...METHODS].join(', ')],
 }
 
-function refuse(response: HttpResponse, { status, code, message, allow }: Refusal): void {
+function refuse(response: HttpResponse, { status, code, message, header }: Refusal): void {
   response.cork(() => {
     response.writeStatus(status)
-    if (allow !== undefined) response.writeHeader('allow', allow)
+    if (header !== undefined) response.writeHeader(...header)
     response.writeHeader('content-type', 'application/json')
     response.writeHeader('x-content-type-options', 'nosniff')
     response.writeHeader('cache-control', 'no-store')

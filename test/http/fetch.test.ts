@@ -382,6 +382,24 @@ describe('a client that stands still is closed', () => {
   })
 })
 
+test('more requests at once than a shard bears are refused until others have their answers', async () => {
+  const release = Promise.withResolvers<void>()
+  let open = 0
+  const { port, errors } = serve(async () => {
+    open += 1
+    await release.promise
+    return new Response('done')
+  })
+  const one = () => exchangeToEnd(port, head('GET /m/', 'Connection: close'))
+  const held = Array.from({ length: 1_000 }, one)
+  while (open < 1_000) await new Promise(resolve => setTimeout(resolve, 5))
+  expect(await one()).toMatch(/^HTTP\/1\.1 503 [\s\S]*retry-after: 1/)
+  release.resolve()
+  for (const answer of await Promise.all(held)) expect(answer).toMatch(/^HTTP\/1\.1 200 /)
+  expect(await one()).toMatch(/^HTTP\/1\.1 200 /)
+  expect(errors).toEqual([])
+})
+
 test('a body that comes byte by byte is whole', async () => {
   const { port } = serve(async request => new Response(`got ${await request.text()}`))
   const socket = await openSocket(port, head('POST /m/', 'Transfer-Encoding: chunked', 'Connection: close'))

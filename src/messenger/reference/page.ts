@@ -52,7 +52,9 @@ anybody with unauthorized; what else there is, each says itself.`
 const ROUTES_HEAD = `## HTTP besides the methods
 
 With the same login; OPTIONS and openapi.json need none. A request that changes something by the cookie needs an \`Origin\` that is
-the host's own or listed in \`client.allowed_origins\`. Tokens in an address (\`?token=…\`) are refused: use the header or the cookie.`
+the host's own or listed in \`client.allowed_origins\`. Tokens in an address (\`?token=…\`) are refused: use the header or the cookie.
+Pages of other origins get no CORS headers. A client that sends less than 16 KiB/s of a body, or takes nothing of an answer for 10 s,
+is disconnected: uploads by tus and downloads by Range go on where they were.`
 
 function linkTo(name: string): string {
   return `[${name}](#${name.toLowerCase().replaceAll('.', '')})`
