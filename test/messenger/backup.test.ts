@@ -195,11 +195,12 @@ describe('a check', () => {
 
   test('finds a damaged database', async () => {
     const world = await filled()
+    const sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'messages_by_time'"
+    const { rootpage } = world.db.get<{ rootpage: number }>(sql)!
     await world.close()
     const path = join(world.path, 'fanwire.db')
     const bytes = readFileSync(path)
-    // Behind the schema, without which nothing could be opened.
-    bytes.fill(0x5a, Math.floor(bytes.length / 2))
+    bytes.fill(0x5a, (rootpage - 1) * 4_096, rootpage * 4_096)
     writeFileSync(path, bytes)
     expect((await checkData(world.path)).problems.length).toBeGreaterThan(0)
   })
