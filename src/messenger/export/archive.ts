@@ -8,7 +8,7 @@ import { ZipFile } from 'yazl'
 import type { MessengerOptions } from '../../config/schema.ts'
 import { contentPath } from '../files/paths.ts'
 import type { FileRecord, Message } from '../model.ts'
-import { conversationTitle, usersByIds } from '../store/archive.ts'
+import { conversationTitle, namesOf } from '../store/archive.ts'
 import type { Database } from '../store/database.ts'
 import { pageEnd, pageMessage, pageStart } from './page.ts'
 
@@ -57,7 +57,7 @@ function learnNames(db: Database, names: Map<number, string>, messages: readonly
   if (names.size > NAMES_MAX) names.clear()
   const ids = new Set(messages.flatMap(({ author, mentions }) => [author, ...mentions]))
   const unknown = [...ids].filter(id => !names.has(id))
-  for (const { id, name } of usersByIds(db, unknown)) names.set(id, name)
+  for (const [id, name] of namesOf(db, unknown)) names.set(id, name)
 }
 
 /** Opened when its turn comes. Not compressed: images and archives, which most of them are, already are. */

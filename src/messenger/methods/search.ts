@@ -15,8 +15,8 @@ import {
   lastIdBefore,
   namedConversations,
   newestId,
-  userByKey,
 } from '../store/search.ts'
+import { userByKey } from '../store/users.ts'
 
 const LIMIT_MAX = 50
 const LIMIT = 20
@@ -108,7 +108,7 @@ function authorOf(
 function userNamed({ db }: Pick<ReadContext, 'db'>, filter: string, name: string): number {
   const user = userByKey(db, foldName(name.replace(/^@/, '')))
   if (user === undefined) throw new CallError('not_found', `${filter}:${name}`)
-  return user
+  return user.id
 }
 
 /** Never others than the caller's own. */

@@ -4,6 +4,7 @@
 import type { ConversationEvent, Message } from '../model.ts'
 import type { Database } from './database.ts'
 import { MESSAGE_COLUMNS, type MessageRow, messageRecords } from './messages.ts'
+import { usersByIds } from './users.ts'
 
 /**
  * A page ends behind the message whose characters pass this. Texts are bounded, but 200 of the longest in one answer
@@ -128,12 +129,14 @@ export function attachedBytes(db: Database, conversation: number): { files: numb
   return db.get<{ files: number; bytes: number }>(sql, conversation)!
 }
 
-export function usersByIds(db: Database, ids: readonly number[]): { id: number; name: string }[] {
-  if (ids.length === 0) return []
-  const sql = `
-    SELECT id, CASE state WHEN 'deleted' THEN 'deleted user' ELSE display_name || ' (' || nickname || ')' END AS name
-    FROM users WHERE id IN (SELECT value FROM json_each(?))`
-  return db.all<{ id: number; name: string }>(sql, JSON.stringify(ids))
+/** Names as a page shows them, by id. */
+export function namesOf(db: Database, ids: readonly number[]): Map<number, string> {
+  return new Map(
+    usersByIds(db, ids).map(({ id, state, display_name, nickname }) => [
+      id,
+      state === 'deleted' ? 'deleted user' : `${display_name} (${nickname})`,
+    ]),
+  )
 }
 
 /** What a reader calls it. */
@@ -143,6 +146,5 @@ export function conversationTitle(db: Database, conversation: number): string {
   if (row === undefined) return 'Conversation'
   if (row.kind === 'everyone') return 'Everyone'
   if (row.direct_key === null) return row.name
-  const names = usersByIds(db, row.direct_key.split(':').map(Number))
-  return names.map(({ name }) => name).join(', ')
+  return [...namesOf(db, row.direct_key.split(':').map(Number)).values()].join(', ')
 }

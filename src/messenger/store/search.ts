@@ -87,10 +87,6 @@ export function firstIdSince(db: Database, timeMs: number): number | undefined {
   return db.get<{ id: number }>(sql, timeMs)?.id
 }
 
-export function userByKey(db: Database, nicknameKey: string): number | undefined {
-  return db.get<{ id: number }>('SELECT id FROM users WHERE nickname_key = ?', nicknameKey)?.id
-}
-
 /** Those among some conversations that have a name. */
 export function namedConversations(db: Database, ids: readonly number[]): { id: number; name: string }[] {
   const sql = `
