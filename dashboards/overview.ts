@@ -2,6 +2,7 @@
 // Runs at build time. Invariant: no recording rule is needed, so that it works with any Prometheus that scrapes a relay.
 
 import { identity, queues, room, shards } from './machine.ts'
+import { messenger } from './messenger.ts'
 import type { Dashboard, Panel, Row } from './panels.ts'
 import { HERE, HERE_BY_SHARD, perShard, type Query, ratesOver, SHARD_LEGEND } from './queries.ts'
 import { annotations, variables } from './variables.ts'
@@ -84,8 +85,8 @@ const flow: Row = {
       kind: 'stacked',
       title: 'Publications by source',
       description:
-        'Accepted at the home of their channel, per second: from clients, and from back ends through the API. What is ' +
-        'refused is in "What is refused, what fails?".',
+        'Accepted at the home of their channel, per second: from clients, from back ends through the API, and ' +
+        'from the messenger. What is refused is in "What is refused, what fails?".',
       unit: 'cps',
       queries: [ratesBy('source', 'fanwire_publications_total')],
     },
@@ -359,5 +360,5 @@ export const overview: Dashboard = {
   variables,
   annotations,
   top,
-  rows: [flow, clients, slowClients, failures, shards, queues, room, identity],
+  rows: [flow, clients, slowClients, failures, messenger, shards, queues, room, identity],
 }

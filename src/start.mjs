@@ -2,6 +2,14 @@
 // The entry that any Node can read: says what to do where Node is too old for TypeScript, else loads main.ts.
 // Main thread. The same check as in cli/node-version.ts, which such a Node can't load.
 
+// The database of the messenger is one of Node's own, tested here with the version that the project brings. All other
+// warnings stay.
+const { emitWarning } = process
+process.emitWarning = (warning, ...rest) => {
+  if (!String(warning).startsWith('SQLite is an experimental feature'))
+    emitWarning.call(process, warning, ...rest)
+}
+
 const NODE_MIN = [22, 18]
 const [major, minor] = process.versions.node.split('.').map(Number)
 

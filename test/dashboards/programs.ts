@@ -25,15 +25,15 @@ export type TestPrometheus = Readonly<{
 }>
 
 /**
- * The configuration and rules as they are in dashboards/, but for the address of the relay and for the intervals, which
+ * The configuration and rules as they are in dashboards/, but for the addresses of relays and for the intervals, which
  * are short here so that a test need not wait.
  */
-export async function startPrometheus(target: string): Promise<TestPrometheus> {
+export async function startPrometheus(...targets: string[]): Promise<TestPrometheus> {
   const folder = mkdtempSync(join(tmpdir(), 'fanwire-prometheus-'))
   const config = readYaml('prometheus.yml')
   config.global = { scrape_interval: '500ms', scrape_timeout: '500ms', evaluation_interval: '1s' }
   config.rule_files = config.rule_files.map((name: string) => join(PROMETHEUS, name))
-  config.scrape_configs[0].static_configs[0].targets = [target]
+  config.scrape_configs[0].static_configs[0].targets = targets
   writeFileSync(join(folder, 'prometheus.yml'), stringify(config))
   const child = spawn(
     'prometheus',

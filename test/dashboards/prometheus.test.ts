@@ -1,10 +1,14 @@
-// A real Prometheus scrapes a real relay under traffic of every kind, and is asked for every expression of the
-// dashboards and rules, as Grafana would put it: each has to give data.
+// A real Prometheus scrapes a real relay under traffic of every kind, and one with a messenger; it is asked for every
+// expression of the dashboards and rules, as Grafana would put it: each has to give data.
 
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RawClient } from '../support/raw-client.ts'
 import { OPEN_CHANNELS, startTestRelay, type TestRelay } from '../support/relay.ts'
 import { until } from '../support/serving.ts'
+import { TcpClient } from '../support/tcp-client.ts'
 import { alerts, alwaysAnswering, dashboardExpressions, recordings, ruleExpressions } from './expressions.ts'
 import { isInstalled, startPrometheus, type TestPrometheus } from './programs.ts'
 
@@ -19,16 +23,22 @@ const BIG = 'x'.repeat(48_000)
 const BIG_COUNT = 400
 
 let relay: TestRelay
+let messenger: TestRelay
+const data = mkdtempSync(join(tmpdir(), 'fanwire-messenger-'))
 let prometheus: TestPrometheus
-let traffic: Promise<void> = Promise.resolve()
+let traffic: Promise<unknown> = Promise.resolve()
 let ending = false
+
+function targetOf({ ports }: TestRelay): string {
+  return `127.0.0.1:${ports.internal}`
+}
 
 /** What Grafana puts in the place of variables. */
 function substituted(expr: string): string {
   const values: Record<string, string> = {
     __rate_interval: '5s',
     window: '5s',
-    instance: `127.0.0.1:${relay.ports.internal}`,
+    instance: `(${targetOf(relay)}|${targetOf(messenger)})`,
     shard: '(0|1)',
   }
   return expr.replace(/\$(\w+)/g, (_, name: string) => values[name] ?? `unknown variable ${name}`)
@@ -44,7 +54,7 @@ async function steadyTraffic(): Promise<void> {
     client.answersPings = true
     await client.subscribe(2, 'kept:live')
   }
-  traffic = (async () => {
+  const published = (async () => {
     for (let id = 10; !ending; id++) {
       await relay.api('publish', { channel: 'kept:live', data: id })
       await tcp.call({ id, publish: { channel: 'kept:live', data: id } })
@@ -55,6 +65,26 @@ async function steadyTraffic(): Promise<void> {
     websocket.close()
     tcp.close()
   })()
+  traffic = Promise.all([traffic, published])
+}
+
+/** Somebody who writes to everyone until the end. */
+async function messages(): Promise<void> {
+  const client = await TcpClient.open(messenger.ports.tcp)
+  const call = async (id: number, method: string, data: object) => {
+    const { rpc } = await client.call({ id, rpc: { method, data } })
+    if (rpc === undefined) throw new Error(`${method}: ${JSON.stringify(client.lines.at(-1))}`)
+  }
+  await call(1, 'auth.signup', { nickname: 'ann', password: 'a password of the tests 7' })
+  await client.call({ id: 2, connect: {} })
+  const sent = (async () => {
+    for (let id = 10; !ending; id++) {
+      await call(id, 'message.send', { everyone: true, client_id: String(id), text: 'hello' })
+      await new Promise(resolve => setTimeout(resolve, PAUSE_MS))
+    }
+    client.close()
+  })()
+  traffic = Promise.all([traffic, sent])
 }
 
 /** A reader that stops: what has no history is dropped, and the history is too short to catch up. */
@@ -92,11 +122,13 @@ describe.skipIf(!isInstalled('prometheus'))('a real Prometheus (needs the Debian
         ],
       },
     })
-    prometheus = await startPrometheus(`127.0.0.1:${relay.ports.internal}`)
+    messenger = await startTestRelay({ messenger: { enabled: true, path: data, message_rate: 1_000 } })
+    prometheus = await startPrometheus(targetOf(relay), targetOf(messenger))
     // An increase is seen only from a number that was seen before.
-    await until(async () => (await prometheus.query('fanwire_quarantines_total == 0')).length === 1)
+    const calm = `fanwire_quarantines_total{instance="${targetOf(relay)}"} == 0`
+    await until(async () => (await prometheus.query(calm)).length === 1)
     await relay.quarantine(1)
-    await Promise.all([steadyTraffic(), slowReader(), mistakes()])
+    await Promise.all([steadyTraffic(), slowReader(), mistakes(), messages()])
   }, START_TIMEOUT_MS)
 
   afterAll(async () => {
@@ -104,6 +136,8 @@ describe.skipIf(!isInstalled('prometheus'))('a real Prometheus (needs the Debian
     await traffic
     await prometheus?.stop()
     await relay?.stop()
+    await messenger?.stop()
+    rmSync(data, { recursive: true })
   })
 
   test.each([
@@ -117,8 +151,10 @@ describe.skipIf(!isInstalled('prometheus'))('a real Prometheus (needs the Debian
     'fanwire_api_requests_total{method="publish", outcome="unauthorized"} > 0',
     'fanwire_publications_total{source="client"} > 0',
     'fanwire_publications_total{source="api"} > 0',
+    'fanwire_publications_total{source="messenger"} > 0',
+    'fanwire_messenger_messages_total > 0',
     'fanwire_deliveries_total{transport="websocket"} > 0',
-    'fanwire_deliveries_total{transport="tcp"} > 0',
+    'sum(fanwire_deliveries_total{transport="tcp"}) > 0',
   ])('has seen that there was traffic: %s', async expr => {
     await expect.poll(async () => (await prometheus.query(expr)).length, PATIENTLY).toBe(1)
   })
