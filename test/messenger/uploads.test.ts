@@ -125,6 +125,31 @@ describe('an upload', () => {
     expect((await ofUpload(ada, at)).size).toBe(0)
   })
 
+  test('leaves nothing when its creation was cut: the client can not go on with it', async () => {
+    const world = openFiles()
+    const ada = world.addUser('ada')
+    const { port } = new URL(world.url)
+    const socket = connect(Number(port), '127.0.0.1')
+    socket.on('error', () => {})
+    socket.write(
+      [
+        'POST /messenger/uploads HTTP/1.1',
+        'Host: localhost',
+        `Authorization: Bearer ${ada.token}`,
+        'Tus-Resumable: 1.0.0',
+        'Upload-Length: 50000',
+        'Content-Type: application/offset+octet-stream',
+        'Content-Length: 50000',
+        '\r\n',
+      ].join('\r\n'),
+    )
+    socket.write(randomBytes(20_000))
+    await until(() => world.names('uploads').length === 1)
+    socket.resetAndDestroy()
+    await until(() => world.names('uploads').length === 0)
+    await until(async () => (await ada.call('file.usage')).used_bytes === 0)
+  })
+
   test("is seen by its owner only: 404 for others' HEAD, PATCH and DELETE, 401 for strangers", async () => {
     const world = openFiles()
     const [ada, bob] = [world.addUser('ada'), world.addUser('bob', 'admin')]

@@ -3,6 +3,7 @@
 // is complete becomes a file exactly once, under the upload's own id.
 
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FileStore } from '@tus/file-store'
 import { Server, Upload } from '@tus/server'
@@ -10,7 +11,7 @@ import type { Context } from 'hono'
 import { assert } from '../../base/assert.ts'
 import type { MessengerOptions } from '../../config/schema.ts'
 import { CallError, statusOf } from '../failures.ts'
-import { DIRECTORIES, PUBLIC_ID } from '../files/paths.ts'
+import { DIRECTORIES, PUBLIC_ID, uploadPath } from '../files/paths.ts'
 import { randomId } from '../files/random-id.ts'
 import { type CallMethod, type HttpEnv, HttpFailure } from './calls.ts'
 import { type LockAnswer, UploadLocks } from './upload-locks.ts'
@@ -146,8 +147,10 @@ export class TusUploads {
   #lockOf(id: string) {
     const exchange = this.#exchange()
     const { holder } = exchange
+    let stop = () => {}
     return {
       lock: async (signal: AbortSignal, cancel: () => void) => {
+        stop = cancel
         if (exchange.made === id) return this.#locks.keep(id, cancel)
         const ask = (force: boolean) =>
           this.#call('upload.lock', { id, holder, force }) as Promise<LockAnswer>
@@ -156,7 +159,7 @@ export class TusUploads {
         if (exchange.upload.state === 'finished') throw new CallError('conflict', 'the upload is complete')
       },
       unlock: async () => {
-        this.#locks.leave(id)
+        this.#locks.leave(id, stop)
         // Whoever comes next waits a little longer, or forces it.
         await this.#call('upload.unlock', { id, holder }).catch(() => {})
       },
@@ -181,6 +184,7 @@ export class TusUploads {
   /** The client never learns of an upload whose making failed, so it can't go on with it. */
   async #drop({ c, made }: Exchange): Promise<void> {
     await this.#o.call(c, 'upload.drop', { id: made }, 'shard').catch(() => {})
+    await unlink(join(this.#o.dataPath, uploadPath(made))).catch(() => {})
   }
 }
 

@@ -51,9 +51,9 @@ export class UploadLocks {
     this.#stops.set(id, stop)
   }
 
-  /** Before the table is told. */
-  leave(id: string): void {
-    this.#stops.delete(id)
+  /** Before the table is told. Another request may have forced it meanwhile: it stays that one's. */
+  leave(id: string, stop: () => void): void {
+    if (this.#stops.get(id) === stop) this.#stops.delete(id)
   }
 
   /** The messenger asks whoever writes to it to stop. */

@@ -4,12 +4,13 @@
 import { z } from 'zod'
 import { CallError } from '../failures.ts'
 import { cleanName } from '../files/names.ts'
-import { attachedTo, removeFile } from '../files/removal.ts'
+import { removeFile } from '../files/removal.ts'
 import { isShownAsItIs, servedType } from '../files/types.ts'
 import { type Method, reads, writes } from '../method.ts'
 import { file, fileId, id, timeMs } from '../model.ts'
 import { findFiles } from '../search/files.ts'
 import { QUERY_LENGTH_MAX } from '../search/query.ts'
+import { attachedTo } from '../store/attachments.ts'
 import { downloadsOf, mostDownloaded, ownFiles, readableAmong, sharedFiles } from '../store/file-lists.ts'
 import {
   countDownload,

@@ -12,7 +12,7 @@ import { type Caller, inSteps, type Method, type StepsContext, type WriteContext
 import { file, fileId } from '../model.ts'
 import type { Tasks } from '../pool/tasks.ts'
 import type { Database } from '../store/database.ts'
-import { addFile, FILE_COLUMNS, type FileRow, fileRecord } from '../store/files.ts'
+import { addFile, type FileRow, fileOfOwner, fileRecord } from '../store/files.ts'
 import {
   dropUpload,
   FINISHING,
@@ -188,8 +188,7 @@ function ownUpload(db: Database, id: string, caller: Caller): UploadRow {
 
 /** The file that an upload has become: its owner may not have heard of it. */
 function finishedFile(db: Database, id: string, owner: number): FileRow {
-  const sql = `SELECT ${FILE_COLUMNS} FROM files f WHERE f.public_id = ? AND f.owner_id = ?`
-  const row = db.get<FileRow>(sql, id, owner)
+  const row = fileOfOwner(db, id, owner)
   if (row === undefined) throw new CallError('not_found', 'upload')
   return row
 }

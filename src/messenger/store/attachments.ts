@@ -4,7 +4,8 @@
 import { CallError } from '../failures.ts'
 import type { FileRecord } from '../model.ts'
 import type { Database } from './database.ts'
-import { deleteFile, FILE_COLUMNS, type FileRow, fileRecord } from './files.ts'
+import { deleteFile, FILE_COLUMNS, type FileRow, fileOfOwner, fileRecord } from './files.ts'
+import { MESSAGE_COLUMNS, type MessageRow } from './messages.ts'
 
 /**
  * Gives a message its files, in this order; answers their records. All have to be the sender's own: nobody passes on what
@@ -17,8 +18,7 @@ export function attach(
   publicIds: readonly string[],
 ): FileRecord[] {
   return [...new Set(publicIds)].map((publicId, position) => {
-    const sql = `SELECT ${FILE_COLUMNS} FROM files f WHERE f.public_id = ? AND f.owner_id = ?`
-    const row = db.get<FileRow>(sql, publicId, owner)
+    const row = fileOfOwner(db, publicId, owner)
     if (row === undefined) throw new CallError('not_found', `file ${publicId}`)
     db.run(
       'INSERT INTO attachments (message_id, position, file_id, conversation_id) VALUES (?, ?, ?, ?)',
@@ -51,6 +51,19 @@ function deleteIfUnused(db: Database, file: number): void {
     SELECT 1 FROM files f WHERE f.id = ? AND f.visibility = 'conversation'
       AND NOT EXISTS (SELECT 1 FROM attachments a WHERE a.file_id = f.id)`
   if (db.get(sql, file) !== undefined) deleteFile(db, file)
+}
+
+/** Messages that have a file, the oldest first. */
+export function messagesWith(db: Database, file: number): MessageRow[] {
+  const sql = `
+    SELECT ${MESSAGE_COLUMNS} FROM messages WHERE id IN (SELECT message_id FROM attachments WHERE file_id = ?)
+    ORDER BY id`
+  return db.all<MessageRow>(sql, file)
+}
+
+/** How many that are. */
+export function attachedTo(db: Database, file: number): number {
+  return db.get<{ n: number }>('SELECT count(*) AS n FROM attachments WHERE file_id = ?', file)!.n
 }
 
 /** Files that were sent up for a message which never came, and whose owner has had time for it: up to `limit`. */

@@ -91,6 +91,11 @@ export function fileById(db: Database, id: number): FileRow | undefined {
   return db.get<FileRow>(`SELECT ${FILE_COLUMNS} FROM files f WHERE f.id = ?`, id)
 }
 
+export function fileOfOwner(db: Database, publicId: string, owner: number): FileRow | undefined {
+  const sql = `SELECT ${FILE_COLUMNS} FROM files f WHERE f.public_id = ? AND f.owner_id = ?`
+  return db.get<FileRow>(sql, publicId, owner)
+}
+
 export type NewFile = Readonly<{
   publicId: string
   owner: number
