@@ -37,6 +37,7 @@ const ONLY_IN: readonly (readonly [module: string, places: readonly string[]])[]
   ['zod', ['config/', 'auth/claims.ts', 'messenger/']],
   ['msgpackr', ['protocol/envelope.ts']],
   ['node:sqlite', ['messenger/']],
+  ['piscina', ['threads/']],
 ]
 
 /** Programs beside the relay: it needs none of them. */
@@ -203,7 +204,7 @@ describe('imports', () => {
   test('name files with their ending, and none is an index of others', () => {
     const found = problems(
       ({ path, imports, code }) => [
-        path.endsWith('index.ts') && 'is an index',
+        /(?:^|\/)index\.ts$/.test(path) && 'is an index',
         /^export\s+(?:type\s)?(?:\*|\{[^}]*\})\s+from\b/m.test(code) && 're-exports',
         ...imports.map(one => isRelative(one) && !/\.(ts|js|json)$/.test(one.from) && `imports ${one.from}`),
       ],
@@ -219,6 +220,33 @@ describe('imports', () => {
       ),
     )
     expect(found).toEqual([])
+  })
+})
+
+describe('a relay without the messenger', () => {
+  /** All that is loaded with a file; what an import() loads is loaded when it is called. */
+  function loadedWith(path: string, loaded = new Set<string>()): Set<string> {
+    const source = byPath.get(path)
+    if (source === undefined || loaded.has(path)) return loaded
+    loaded.add(path)
+    for (const one of source.imports) {
+      if (isRelative(one) && one.how === 'value') loadedWith(targetOf(source, one), loaded)
+    }
+    return loaded
+  }
+
+  test.each(['main.ts', 'cli/serve.ts', 'threads/relay.ts', 'threads/shard.ts'])(
+    'loads none of it: %s',
+    path => {
+      expect([...loadedWith(path)].filter(loaded => loaded.startsWith('messenger/'))).toEqual([])
+    },
+  )
+
+  test('would load it with these, or this test would keep nothing', () => {
+    for (const path of ['threads/messenger.ts', 'threads/messenger-http.ts', 'threads/pool-worker.ts'])
+      expect([...loadedWith(path)].filter(loaded => loaded.startsWith('messenger/')).length).toBeGreaterThan(
+        5,
+      )
   })
 })
 

@@ -1,38 +1,9 @@
 // The catalog: every metric of the program, with its kind, unit, help and labels. Plain data, any thread.
 // Invariant: what is not here is not exported; the key is the name in camel case without fanwire_ and _total.
 
+import { messengerMetrics } from './catalog.messenger.ts'
 import * as values from './label-values.ts'
-
-/** A label and all values it can have. */
-export type Label = readonly [name: string, values: readonly string[]]
-
-export type MetricUnit = 'count' | 'seconds' | 'bytes' | 'ratio' | 'info'
-
-export type CountedMetric = {
-  readonly kind: 'counter' | 'gauge'
-  readonly name: string
-  readonly unit: MetricUnit
-  readonly help: string
-  readonly labels?: readonly Label[]
-  /** True: one series a shard, with the label `shard`. Otherwise the rows are summed at the scrape. */
-  readonly perShard?: true
-}
-
-export type HistogramMetric = {
-  readonly kind: 'histogram'
-  readonly name: string
-  readonly unit: MetricUnit
-  readonly help: string
-  /** Upper bounds of the buckets, inclusive, ascending, in the metric's unit; +Inf is implied. */
-  readonly bounds: readonly number[]
-}
-
-export type Metric = CountedMetric | HistogramMetric
-
-/** From a loopback hop (tens of microseconds) to a client's patience. */
-const latencyBoundsSeconds = [
-  50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
-] as const
+import { latencyBoundsSeconds, type Metric, type MetricUnit } from './metric.ts'
 
 export const catalog = {
   // What is open.
@@ -326,76 +297,7 @@ export const catalog = {
     labels: [['place', values.guardPlaces]],
   },
 
-  // The messenger, where there is one.
-  messengerCalls: {
-    kind: 'counter',
-    name: 'fanwire_messenger_calls_total',
-    unit: 'count',
-    help: 'Calls of methods of the messenger: answered, refused for a reason of the caller, or failed.',
-    labels: [['outcome', values.callOutcomes]],
-  },
-  messengerLogins: {
-    kind: 'counter',
-    name: 'fanwire_messenger_logins_total',
-    unit: 'count',
-    help: 'Tries to log in, by what they got.',
-    labels: [['outcome', values.loginOutcomes]],
-  },
-  messengerMessages: {
-    kind: 'counter',
-    name: 'fanwire_messenger_messages_total',
-    unit: 'count',
-    help: 'Messages stored.',
-  },
-  messengerCommits: {
-    kind: 'counter',
-    name: 'fanwire_messenger_commits_total',
-    unit: 'count',
-    help: 'Transactions of the messenger that are durable; each holds all calls of one turn of its loop.',
-  },
-  messengerCommitSeconds: {
-    kind: 'histogram',
-    name: 'fanwire_messenger_commit_seconds',
-    unit: 'seconds',
-    help: 'From the begin of a transaction to the moment at which it is durable.',
-    bounds: latencyBoundsSeconds,
-  },
-  messengerWaitingCalls: {
-    kind: 'gauge',
-    name: 'fanwire_messenger_waiting_calls',
-    unit: 'count',
-    help: 'Calls that wait for their transaction.',
-  },
-  messengerUndelivered: {
-    kind: 'gauge',
-    name: 'fanwire_messenger_undelivered',
-    unit: 'count',
-    help: 'Publications of stored changes that wait for the home of their channel.',
-  },
-  messengerPoolWaiting: {
-    kind: 'gauge',
-    name: 'fanwire_messenger_pool_waiting',
-    unit: 'count',
-    help: 'Tasks that wait for a thread of the pool.',
-  },
-  messengerLoopUtilization: {
-    kind: 'gauge',
-    name: 'fanwire_messenger_loop_utilization',
-    unit: 'ratio',
-    help: "Share of the last sampling interval in which the loop of the messenger's thread was busy, 0 to 1.",
-  },
-  messengerStorageBytes: {
-    kind: 'gauge',
-    name: 'fanwire_messenger_storage_bytes',
-    unit: 'bytes',
-    help: 'Bytes of all files that the messenger keeps; the database is not among them.',
-  },
-  messengerOnlineUsers: {
-    kind: 'gauge',
-    name: 'fanwire_messenger_online_users',
-    unit: 'count',
-    help: 'Users who count as online.',
-  },
+  ...messengerMetrics,
 } as const satisfies Record<string, Metric>
 
 export type MainGauge = {

@@ -4,7 +4,8 @@
 import { collectDefaultMetrics, type Metric as RegisteredMetric, Registry } from 'prom-client'
 import { assert } from '../base/assert.ts'
 import { type CounterMemory, rowOf } from '../shared/counters.ts'
-import { type CountedMetric, catalog, type HistogramMetric, type Metric, mainGauges } from './catalog.ts'
+import { catalog, mainGauges } from './catalog.ts'
+import type { CountedMetric, HistogramMetric, Metric } from './metric.ts'
 import { type HistogramSlots, labelledSlots, slotCount, slots } from './slots.ts'
 
 export type GaugeSample = { readonly labels: Readonly<Record<string, string>>; readonly value: number }

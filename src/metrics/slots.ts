@@ -1,7 +1,8 @@
 // Slot numbers for the metrics of the catalog, as a constant tree: `row[slots.publications.client] += 1` looks
 // nothing up by name. Any thread. Invariant: the numbers depend on the catalog alone, so all threads agree.
 
-import { catalog, type Label, type Metric } from './catalog.ts'
+import { catalog } from './catalog.ts'
+import type { Label, Metric } from './metric.ts'
 
 export type HistogramSlots = {
   /** Slot of the first bucket; one slot a bound follows, then the bucket above all bounds, then the sum. */

@@ -1,7 +1,8 @@
 // The catalog keeps the rules of Prometheus and its own.
 
 import { describe, expect, test } from 'vitest'
-import { catalog, type MainGauge, type Metric, mainGauges, seriesNames } from '../../src/metrics/catalog.ts'
+import { catalog, type MainGauge, mainGauges, seriesNames } from '../../src/metrics/catalog.ts'
+import type { Metric } from '../../src/metrics/metric.ts'
 
 const metrics = Object.entries<Metric>(catalog)
 const all: [string, Metric | MainGauge][] = [...metrics, ...Object.entries(mainGauges)]

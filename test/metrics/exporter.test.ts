@@ -2,8 +2,9 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { catalog, type Metric, mainGauges } from '../../src/metrics/catalog.ts'
+import { catalog, mainGauges } from '../../src/metrics/catalog.ts'
 import { createExporter, type ExporterOptions } from '../../src/metrics/exporter.ts'
+import type { Metric } from '../../src/metrics/metric.ts'
 import { labelledSlots, observe, slotCount, slots } from '../../src/metrics/slots.ts'
 import { createCounterMemory, rowOf } from '../../src/shared/counters.ts'
 import { parseExposition, sampleOf } from './exposition.ts'

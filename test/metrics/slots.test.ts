@@ -2,7 +2,8 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { catalog, type Metric } from '../../src/metrics/catalog.ts'
+import { catalog } from '../../src/metrics/catalog.ts'
+import type { Metric } from '../../src/metrics/metric.ts'
 import {
   type HistogramSlots,
   labelledSlots,
