@@ -221,6 +221,20 @@ describe('34: whether a file may be had is asked at each request', () => {
     await expect(bob.call('message.send', send)).rejects.toThrow('not found')
   })
 
+  test('a file that is named anew is so in the messages that have it, and in their search', async () => {
+    const world = openFiles()
+    const [ada, bob] = [world.addUser('ada'), world.addUser('bob')]
+    const file = await world.upload(ada, randomBytes(10), { name: 'before.txt' })
+    const send = { conversation: EVERYONE, client_id: '1', text: 'look', attachments: [file.id] }
+    await ada.call('message.send', send)
+    await ada.call('file.rename', { id: file.id, name: 'afterwards.txt' })
+    const [changed] = (await bob.call('message.list', { conversation: EVERYONE })).messages
+    expect(changed.attachments).toMatchObject([{ id: file.id, name: 'afterwards.txt' }])
+    const hits = async (query: string) => (await bob.call('search.messages', { query })).hits.length
+    await until(async () => (await hits('afterwards')) === 1)
+    expect(await hits('before')).toBe(0)
+  })
+
   test('a file that is deleted is gone from the messages that had it, and their readers are told', async () => {
     const world = openFiles()
     const [ada, bob] = [world.addUser('ada'), world.addUser('bob')]

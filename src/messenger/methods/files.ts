@@ -4,9 +4,9 @@
 import { z } from 'zod'
 import { CallError } from '../failures.ts'
 import { cleanName } from '../files/names.ts'
-import { removeFile } from '../files/removal.ts'
+import { nameAnew, removeFile } from '../files/removal.ts'
 import { isShownAsItIs, servedType } from '../files/types.ts'
-import { type Method, reads, writes } from '../method.ts'
+import { type Method, reads, type WriteContext, writes } from '../method.ts'
 import { file, fileId, id, timeMs } from '../model.ts'
 import { findFiles } from '../search/files.ts'
 import { QUERY_LENGTH_MAX } from '../search/query.ts'
@@ -18,7 +18,6 @@ import {
   fileRecord,
   ownFile,
   readableFile,
-  renameFile,
   setVisibility,
   usersOf,
 } from '../store/files.ts'
@@ -29,7 +28,7 @@ import { mustBeUser, uploadMethods } from './uploads.ts'
 const PAGE_MAX = 200
 const CHOSEN_USERS_MAX = 1_000
 const NAME_LENGTH_MAX = 1_000
-/** With a file that is deleted each message that has it changes, while others wait. */
+/** With a file each message that has it changes, while others wait. */
 const MESSAGES_MAX = 500
 /** Files whose names match are looked at so many at a time, and so often, for those that the caller may read. */
 const SEARCH_STEP = 500
@@ -171,12 +170,11 @@ const rename = writes({
   about: 'Gives a file of the caller another name. What could harm those who save it is taken out of it.',
   input: z.object({ id: fileId, name: z.string().min(1).max(NAME_LENGTH_MAX) }),
   output: z.object({ file }),
-  fails: ['not_found', 'forbidden'],
-  run: ({ db, options, effects }, { user }, input) => {
-    const row = ownFile(db, input.id, user, options)
+  fails: ['not_found', 'forbidden', 'limit'],
+  run: (context, { user }, input) => {
+    const row = changeableFile(context, input.id, user)
     const name = cleanName(input.name)
-    renameFile(db, row, name)
-    effects.tell(user, { type: 'file', file: input.id, change: 'changed' })
+    nameAnew(context, row, name)
     return { file: fileRecord({ ...row, name }) }
   },
 })
@@ -218,14 +216,16 @@ const remove = writes({
   output: nothing,
   fails: ['not_found', 'forbidden', 'limit'],
   run: (context, { user }, input) => {
-    const row = ownFile(context.db, input.id, user, context.options)
-    if (attachedTo(context.db, row.id) > MESSAGES_MAX) {
-      throw new CallError('limit', `more than ${MESSAGES_MAX} messages have it: delete some of them first`)
-    }
-    removeFile(context, row)
+    removeFile(context, changeableFile(context, input.id, user))
     return {}
   },
 })
+
+function changeableFile({ db, options }: WriteContext, publicId: string, user: number): FileRow {
+  const row = ownFile(db, publicId, user, options)
+  if (attachedTo(db, row.id) <= MESSAGES_MAX) return row
+  throw new CallError('limit', `more than ${MESSAGES_MAX} messages have it: delete some of them first`)
+}
 
 const downloads = reads({
   name: 'file.downloads',

@@ -162,8 +162,8 @@ export function editMessage(
   touch(db, row, bit(row.extras | HAS.edits, HAS.mentions, to.mentions.length > 0))
 }
 
-/** For a message of which an attached file was deleted: what is left of its attachments counts. */
-export function loseAttachment(context: Context, row: MessageRow): void {
+/** For a message of which an attached file was deleted or named anew: its attachments as they are now count. */
+export function attachmentsChanged(context: Context, row: MessageRow): void {
   const { db } = context
   const left = attachmentsOf(db, row.id)
   index(context, row, false)
