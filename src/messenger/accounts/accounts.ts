@@ -4,7 +4,7 @@
 
 import { disconnects } from '../../protocol/codes.ts'
 import { CallError } from '../failures.ts'
-import { removeFile } from '../files/removal.ts'
+import { removeFile } from '../files/in-messages.ts'
 import { leaveAll } from '../membership.ts'
 import type { Caller, StepsContext, WriteContext } from '../method.ts'
 import type { UserRole } from '../model.ts'

@@ -3,8 +3,8 @@
 
 import { z } from 'zod'
 import { CallError } from '../failures.ts'
+import { nameAnew, removeFile } from '../files/in-messages.ts'
 import { cleanName } from '../files/names.ts'
-import { nameAnew, removeFile } from '../files/removal.ts'
 import { isShownAsItIs, servedType } from '../files/types.ts'
 import { type Method, reads, type WriteContext, writes } from '../method.ts'
 import { file, fileId, id, timeMs } from '../model.ts'
