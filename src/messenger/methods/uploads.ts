@@ -4,6 +4,7 @@
 import { existsSync, statfsSync } from 'node:fs'
 import { unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { CallError } from '../failures.ts'
 import { cleanName } from '../files/names.ts'
@@ -27,6 +28,9 @@ import {
 const FREE_BYTES_MIN = 64 * 1_024 * 1_024
 /** The same content may be deleted elsewhere while it is stored; then it is stored again. */
 const STORE_TRIES_MAX = 3
+/** So many may wait for the pool itself; beyond it is asked again. */
+const POOL_RETRY_MS = 250
+const POOL_WAIT_MS_MAX = 20_000
 
 /** The topic of the notice to whoever holds an upload that another request wants. Text: its id. */
 export const RELEASE_UPLOAD = 'upload.release'
@@ -144,7 +148,7 @@ export const uploadMethods: readonly Method[] = [create, lock, unlock, drop, fin
 async function store({ write, pool, options }: StepsContext, upload: UploadRow) {
   const path = uploadPath(upload.id)
   for (let tries = 0; tries < STORE_TRIES_MAX; tries++) {
-    const stored = await pool.run('storeUpload', { path, size: upload.size })
+    const stored = await inTurn(() => pool.run('storeUpload', { path, size: upload.size }))
     const row = await write(context => keep(context, upload, stored))
     if (row === undefined) continue
     // What is left would go at the next start anyway.
@@ -152,6 +156,22 @@ async function store({ write, pool, options }: StepsContext, upload: UploadRow) 
     return fileRecord(row)
   }
   throw new CallError('busy', 'the same content is being deleted')
+}
+
+/**
+ * All bytes are here already: to wait is better than to have them sent again. Rejects with `busy` when the pool has had no
+ * place for too long.
+ */
+async function inTurn<T>(run: () => Promise<T>): Promise<T> {
+  for (let waitedMs = 0; ; waitedMs += POOL_RETRY_MS) {
+    try {
+      return await run()
+    } catch (error) {
+      const isBusy = error instanceof CallError && error.kind === 'busy'
+      if (!isBusy || waitedMs >= POOL_WAIT_MS_MAX) throw error
+    }
+    await sleep(POOL_RETRY_MS)
+  }
 }
 
 /** Undefined: the content is not on the disk any more, since the sweep took it for unused. It runs in this thread, too. */

@@ -19,7 +19,8 @@ export type Route = Readonly<{
 }>
 
 const name = 'Name of the file; a Content-Disposition does as well.'
-const visibility = '`private` (the default) or `public`.'
+const visibility =
+  '`private` (the default), `public`, or `conversation`: only for messages; deleted with the last one that has it, or when none has had it for a day.'
 const tus = { 'Tus-Resumable': '1.0.0' }
 
 export const routes: readonly Route[] = [
@@ -36,7 +37,7 @@ export const routes: readonly Route[] = [
     method: 'GET',
     path: '/messenger/files/{id}',
     about:
-      'A file: shown by a browser where its type is safe, saved otherwise. With ETag, Range and If-Range. Each request is checked: who may not have it gets 404.',
+      'The bytes of a file: sound and film may be played by a browser, all else is to be saved (images are shown by their view). With ETag, Range and If-Range. Each request is checked: who may not have it gets 404.',
     query: { download: '`1`: to be saved in any case.' },
     status: 200,
     answers: 'bytes',
