@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -76,14 +76,17 @@ async function allMessages(person: Person): Promise<any[]> {
   }
 }
 
-async function replaceMessenger(relay: TestRelay): Promise<void> {
-  const replaced = () => relay.log.filter(({ msg }) => msg === 'messenger replaced').length
-  const before = replaced()
-  const response = await fetch(`http://127.0.0.1:${relay.ports.internal}/admin/messenger/quarantine`, {
+function quarantineMessenger(relay: TestRelay): Promise<Response> {
+  return fetch(`http://127.0.0.1:${relay.ports.internal}/admin/messenger/quarantine`, {
     method: 'POST',
     headers: { 'X-API-Key': 'test-key' },
   })
-  expect(response.status).toBe(200)
+}
+
+async function replaceMessenger(relay: TestRelay): Promise<void> {
+  const replaced = () => relay.log.filter(({ msg }) => msg === 'messenger replaced').length
+  const before = replaced()
+  expect((await quarantineMessenger(relay)).status).toBe(200)
   await expect.poll(replaced, PATIENTLY).toBe(before + 1)
 }
 
@@ -127,6 +130,35 @@ test('a messenger that fails is replaced while the relay serves: what was acknow
   expect((await allMessages(ben)).map(({ text }) => text)).toEqual(sent)
   expect(await relay.metric('fanwire_quarantines_total')).toBe(3)
   expect(ann.client.closed || ben.client.closed).toBe(false)
+  expect(await relay.stop()).toBe(0)
+})
+
+test('a messenger that can not be started again is tried again, and the relay serves meanwhile', async () => {
+  const path = join(temporaryFolder(), 'data')
+  const relay = await startRelay(path)
+  const readiness = async () => (await fetch(`http://127.0.0.1:${relay.ports.internal}/ready`)).status
+  const ann = await Person.come(relay)
+  await ann.enter('ann')
+  expect(await readiness()).toBe(200)
+  renameSync(path, `${path}-away`)
+  const { status } = await quarantineMessenger(relay)
+  expect(status).toBe(200)
+  const failed = () => relay.log.some(({ msg }) => msg === 'the messenger could not be replaced')
+  await expect.poll(failed, PATIENTLY).toBe(true)
+  expect(await readiness()).toBe(503)
+  expect((await quarantineMessenger(relay)).status).toBe(409)
+  const refused = await ann.rpc('message.send', { everyone: true, client_id: '1', text: 'hello' })
+  expect(refused.error).toEqual({ code: 100, message: 'internal server error', temporary: true })
+  // Who comes now can't be let in, and comes again; who is there stays, and the relay's own work goes on.
+  const other = await Person.come(relay)
+  expect((await other.rpc('auth.login', { nickname: 'ann', password: PASSWORD })).error.temporary).toBe(true)
+  expect((await relay.api('publish', { channel: 'im:u:1', data: 'live' })).body.error).toBeUndefined()
+  await ann.client.next(({ push }) => push?.pub?.data === 'live')
+
+  renameSync(`${path}-away`, path)
+  await expect.poll(readiness, PATIENTLY).toBe(200)
+  const answer = await ann.rpc('message.send', { everyone: true, client_id: '1', text: 'hello' })
+  expect(answer.rpc.data.message.seq).toBe(1)
   expect(await relay.stop()).toBe(0)
 })
 

@@ -216,7 +216,6 @@ test('every metric that ordinary use moves has moved', async () => {
     const families = await scrape(relay)
     return [...families.values()]
       .filter(({ name }) => name.startsWith('fanwire_') && !MOVED_BY_TROUBLE.includes(name))
-      // Of another kind of relay.
       .filter(({ name }) => !name.startsWith('fanwire_messenger_'))
       .filter(({ series }) => series.every(({ value }) => value === 0))
       .map(({ name }) => name)
