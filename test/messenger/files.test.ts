@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { CallError } from '../../src/messenger/failures.ts'
 import { contentPath } from '../../src/messenger/files/paths.ts'
 import { EVERYONE } from '../../src/messenger/store/schema.ts'
 import { openFiles, sha256Of } from './files-world.ts'
@@ -91,6 +92,23 @@ describe('a small file', () => {
     expect(statuses.filter(status => status === 507)).toHaveLength(15)
     expect((await ada.call('file.usage')).used_bytes).toBe(10_000)
   })
+})
+
+test('a file whose bytes are all here waits for a place in the pool, and is not to be sent again', async () => {
+  const world = openFiles()
+  const ada = world.addUser('ada')
+  const { run } = world.pool
+  let refusals = 0
+  Object.assign(world.pool, {
+    run: async (kind: 'storeUpload', input: any) => {
+      if (kind === 'storeUpload' && refusals++ < 2) throw new CallError('busy')
+      return run(kind, input)
+    },
+  })
+  const bytes = randomBytes(1_000)
+  const file = await world.upload(ada, bytes)
+  expect(refusals).toBe(3)
+  expect((await world.bytes(ada, `/files/${file.id}`)).equals(bytes)).toBe(true)
 })
 
 describe('content', () => {
