@@ -1,6 +1,7 @@
 // Finding files by parts of their names. Any thread; only reads. Invariant: it knows nothing of permissions: the caller
 // leaves out what the asker may not see, and asks on.
 
+import { CallError } from '../failures.ts'
 import type { Database } from '../store/database.ts'
 import { matchingFiles, newestFiles } from '../store/search.ts'
 import { containsAll } from './hits.ts'
@@ -22,7 +23,14 @@ export function findFiles(
   query: string,
   { before = Number.MAX_SAFE_INTEGER, limit, owner }: { before?: number; limit: number; owner?: number },
 ): FoundFiles {
-  const { terms } = parseQuery(query)
+  const { terms, ...filters } = parseQuery(query)
+  if (
+    Object.values(filters)
+      .flat()
+      .some(value => value !== undefined)
+  ) {
+    throw new CallError('bad_request', 'query: filters like from: are for messages')
+  }
   if (terms.length === 0) return { ids: [], after: 0 }
   const match = matchNames(owner === undefined ? [] : [[{ kind: 'owner', id: owner }]], terms)
   const isExact = match !== undefined && terms.every(isPart)

@@ -22,6 +22,7 @@ test('by parts, without case and accents, newest first; all words have to be the
   expect(findFiles(db, 'UBER 2024', { limit: 10 }).ids).toEqual([ids[0]])
   expect(findFiles(db, 'absent', { limit: 10 })).toEqual({ ids: [], after: 0 })
   expect(findFiles(db, '', { limit: 10 })).toEqual({ ids: [], after: 0 })
+  expect(() => findFiles(db, 'notes has:image', { limit: 10 })).toThrow('filters')
 })
 
 test('by what is too short for the index, too', () => {
