@@ -4,27 +4,11 @@
 import type { z } from 'zod'
 import type { MessengerOptions } from '../config/schema.ts'
 import type { Login } from '../protocol/call.ts'
+import type { Caller } from './caller.ts'
 import type { Effects } from './effects.ts'
 import type { FailureKind } from './failures.ts'
-import type { UserRole } from './model.ts'
 import type { Guards, Online, Pool } from './ports.ts'
 import type { Database } from './store/database.ts'
-
-/** Who calls. The messenger has found this out itself; nothing in it is what the client claims. */
-export type Caller = Readonly<{
-  /** 0: nobody is logged in. */
-  user: number
-  role: UserRole
-  /** Public id of the login; '' = none. */
-  session: string
-  /** Client id of the connection; '' over HTTP. */
-  client: string
-  /** IP address, by trusted proxies where there are some. */
-  address: string
-  /** What the device calls itself (User-Agent over HTTP); ''. */
-  device: string
-  transport: 'websocket' | 'tcp' | 'http' | 'shard'
-}>
 
 /** `shard`: only for our own shards, never for what comes from outside. */
 export type Access = 'stranger' | 'user' | 'admin' | 'shard'

@@ -69,7 +69,8 @@ export class KillSender {
       try {
         return await post(this.ports, method, input, this.token)
       } catch (error) {
-        if (!(error instanceof TypeError)) throw error
+        // No answer, or one that asks to try again.
+        if (!(error instanceof TypeError || error instanceof Temporary)) throw error
         await new Promise(resolve => setTimeout(resolve, RETRY_MS))
       }
     }
@@ -209,6 +210,9 @@ async function post(ports: Ports, method: string, input: object, token: string):
     body: JSON.stringify(input),
   })
   const body = await response.json()
-  if (!response.ok) throw new Error(`${method}: ${response.status} ${JSON.stringify(body)}`)
-  return body
+  if (response.ok) return body
+  const text = `${method}: ${response.status} ${JSON.stringify(body)}`
+  throw (body as any).error?.temporary === true ? new Temporary(text) : new Error(text)
 }
+
+class Temporary extends Error {}

@@ -3,10 +3,11 @@
 // no membership of a group, no file and nothing personal behind.
 
 import { disconnects } from '../../protocol/codes.ts'
+import type { Caller } from '../caller.ts'
 import { CallError } from '../failures.ts'
 import { removeFile } from '../files/in-messages.ts'
 import { leaveAll } from '../membership.ts'
-import type { Caller, StepsContext, WriteContext } from '../method.ts'
+import type { StepsContext, WriteContext } from '../method.ts'
 import type { UserRole } from '../model.ts'
 import { type AuditAction, addAudit } from '../store/audit.ts'
 import { addMember } from '../store/conversations.ts'

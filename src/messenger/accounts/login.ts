@@ -1,8 +1,9 @@
 // Checks of passwords, each step the same for whoever it may be. The messenger's thread.
 // Invariant: that there is no such user, and that the password is wrong, take the same work and get the same answer.
 
+import type { Caller } from '../caller.ts'
 import { CallError } from '../failures.ts'
-import type { Caller, StepsContext } from '../method.ts'
+import type { StepsContext } from '../method.ts'
 import type { AuditAction } from '../store/audit.ts'
 import { replacePasswordHash, type UserRow, userByKey } from '../store/users.ts'
 import { note, userTarget } from './accounts.ts'

@@ -2,9 +2,10 @@
 // permission, and a call of the store. Any thread may import it.
 
 import { z } from 'zod'
+import type { Caller } from '../caller.ts'
 import { CallError } from '../failures.ts'
 import { openDirect } from '../membership.ts'
-import { type Caller, inSteps, type Method, reads, type WriteContext, writes } from '../method.ts'
+import { inSteps, type Method, reads, type WriteContext, writes } from '../method.ts'
 import { clientId, fileId, id, message, seq, timeMs } from '../model.ts'
 import { unreadMentionsOf, unreadOf } from '../store/conversation-records.ts'
 import { type Place, permitted, roleIn } from '../store/conversations.ts'

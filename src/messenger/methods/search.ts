@@ -2,8 +2,9 @@
 
 import { z } from 'zod'
 import { foldName } from '../accounts/names.ts'
+import type { Caller } from '../caller.ts'
 import { CallError } from '../failures.ts'
-import { type Caller, type Method, type ReadContext, reads } from '../method.ts'
+import { type Method, type ReadContext, reads } from '../method.ts'
 import { id, seq, timeMs } from '../model.ts'
 import { parseQuery, QUERY_LENGTH_MAX, type Query } from '../search/query.ts'
 import { CURSOR_LENGTH_MAX, search } from '../search/search.ts'

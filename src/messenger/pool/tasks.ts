@@ -2,7 +2,7 @@
 // thread of the pool; what is given and returned is copied between threads.
 
 import type { MessengerOptions } from '../../config/schema.ts'
-import type { Caller } from '../method.ts'
+import type { Caller } from '../caller.ts'
 
 /** Given once to each thread of the pool. */
 export type PoolStart = Readonly<{ options: MessengerOptions }>
