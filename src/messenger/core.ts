@@ -19,6 +19,7 @@ import { createMessageGuard } from './guards/messages.ts'
 import { Janitor } from './janitor.ts'
 import type { Guards, Pool, Relay } from './ports.ts'
 import { Presence } from './presence.ts'
+import { remindOfChanges } from './reminder.ts'
 import { channelsOf } from './store/conversations.ts'
 import { Database } from './store/database.ts'
 import { migrate } from './store/migrate.ts'
@@ -66,6 +67,7 @@ export function createMessenger(world: MessengerWorld): Messenger {
   const presence = new Presence({ relay, write, db, offlineAfterMs: options.offline_after, nowMs })
   const files = new FileSweep({ db, options, write, onError: onFault })
   files.begin()
+  remindOfChanges({ db, options, nowMs, carryOut })
   const janitor = new Janitor({ db, options, write, onError: onFault })
   const guards: Guards = {
     ...createLoginGuards({ options, nowMs }),

@@ -62,6 +62,16 @@ export function messageRecords(db: Database, rows: readonly MessageRow[]): Messa
   }))
 }
 
+export type Changed = Readonly<{ id: number; rev: number; name: string; retention_days: number | null }>
+
+/** Of the newest messages, up to `messagesMax` since a time: the conversations that they are in, as these stand now. */
+export function changedSince(db: Database, timeMs: number, messagesMax: number): Changed[] {
+  const sql = `
+    SELECT id, rev, name, retention_days FROM conversations WHERE id IN (
+      SELECT conversation_id FROM messages WHERE created_ms >= ? ORDER BY created_ms DESC LIMIT ?)`
+  return db.all<Changed>(sql, timeMs, messagesMax)
+}
+
 type ById<T> = ReadonlyMap<number, T[]>
 
 function mentionsOf(db: Database, ids: readonly number[]): ById<number> {
