@@ -172,7 +172,7 @@ async function compareSearch(
     const { conversation, seq, text } = acknowledged[Math.floor(random() * acknowledged.length)]!
     const [word] = text.split(' ')
     const { hits } = await reader.http('search.messages', { query: word, limit: 10 })
-    const found = hits.map((hit: any) => [hit.message.conversation, hit.message.seq])
+    const found = hits.map((hit: any) => [hit.conversation, hit.seq])
     if (JSON.stringify(found) !== JSON.stringify([[conversation, seq]])) {
       violations.push(`search for ${word}: ${JSON.stringify(found)} and not ${conversation}, ${seq}`)
     }

@@ -83,8 +83,7 @@ export class Observer {
     for (;;) {
       const after = this.#rev.get(conversation) ?? 0
       const page = await this.#reader.http('message.changes', { conversation, after_rev: after, limit: 200 })
-      for (const message of page.messages) this.#known.get(conversation)!.set(message.seq, message.text)
-      this.#rev.set(conversation, page.rev)
+      for (const { rev, message } of page.changes) this.#learn(conversation, rev, message)
       if (page.complete) return
     }
   }
