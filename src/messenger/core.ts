@@ -19,7 +19,7 @@ import { createMessageGuard } from './guards/messages.ts'
 import { Janitor } from './janitor.ts'
 import type { Guards, Pool, Relay } from './ports.ts'
 import { Presence } from './presence.ts'
-import { remindOfChanges } from './reminder.ts'
+import { noteAllTold, remindOfChanges } from './reminder.ts'
 import { channelsOf } from './store/conversations.ts'
 import { Database } from './store/database.ts'
 import { migrate } from './store/migrate.ts'
@@ -67,7 +67,7 @@ export function createMessenger(world: MessengerWorld): Messenger {
   const presence = new Presence({ relay, write, db, offlineAfterMs: options.offline_after, nowMs })
   const files = new FileSweep({ db, options, write, onError: onFault })
   files.begin()
-  remindOfChanges({ db, options, nowMs, carryOut })
+  remindOfChanges({ db, options, nowMs, commit, carryOut })
   const janitor = new Janitor({ db, options, write, onError: onFault })
   const guards: Guards = {
     ...createLoginGuards({ options, nowMs }),
@@ -106,6 +106,7 @@ export function createMessenger(world: MessengerWorld): Messenger {
       await presence.close()
       await commit.whenIdle()
       await delivery.close()
+      if (delivery.undelivered === 0) await noteAllTold(commit)
       db.close()
     },
   }

@@ -1,6 +1,9 @@
 // Messages: sending once, changing, deleting for good, reactions, pins, marks. A real messenger in this process.
 
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { Database } from '../../src/messenger/store/database.ts'
+import { DATABASE_FILE } from '../../src/messenger/store/schema.ts'
 import { openMessenger, PATIENTLY, type TestMessenger, type TestUser } from '../support/messenger.ts'
 
 const NOT_FOUND = { code: 1000 }
@@ -290,21 +293,28 @@ test('without the conversation of all users there is nothing to send to', async 
   await expect(toEveryone).rejects.toMatchObject(NOT_FOUND)
 })
 
-test('a messenger that takes over reminds of what the one before may not have told', async () => {
+test('a messenger that takes over after a sudden end reminds of what may not have been told', async () => {
   const before = openMessenger()
   const ann = before.addUser('ann')
   await ann.call('message.send', { everyone: true, client_id: 'a', text: 'x' })
+  const { path } = before
+  /** What the next one tells, after what has become of the data directory meanwhile. */
+  const told = async (client_id: string, change: string) => {
+    const fixture = Database.openWriter(join(path, DATABASE_FILE))
+    fixture.exec(change)
+    fixture.close()
+    const { relay, addUser, close } = openMessenger({ path })
+    await addUser(`user ${client_id}`).call('message.send', { everyone: true, client_id, text: 'y' })
+    await close()
+    return relay.eventsOf('im:c:1').map(({ type, rev }) => [type, rev])
+  }
   await before.close()
-  const { relay, close } = openMessenger({ path: before.path })
-  const reminder = { type: 'conversation', rev: 1, name: '', retention_days: 0 }
-  await expect.poll(() => relay.eventsOf('im:c:1'), PATIENTLY).toEqual([reminder])
-  // Only of what is new.
-  await close()
-  before.db.reopen()
-  before.db.run('UPDATE messages SET created_ms = created_ms - 61000')
-  before.db.close()
-  const later = openMessenger({ path: before.path })
-  await later.addUser('ben').call('message.send', { everyone: true, client_id: 'b', text: 'y' })
-  await expect.poll(() => later.relay.eventsOf('im:c:1').length, PATIENTLY).toBeGreaterThan(0)
-  expect(later.relay.eventsOf('im:c:1')).toMatchObject([{ type: 'message', rev: 2 }])
+  expect(await told('1', '')).toEqual([['message', 2]])
+  const sudden = 'DELETE FROM settings'
+  expect(await told('2', sudden)).toEqual([
+    ['conversation', 2],
+    ['message', 3],
+  ])
+  const longAgo = 'UPDATE messages SET created_ms = created_ms - 61000'
+  expect(await told('3', `${sudden}; ${longAgo}`)).toEqual([['message', 4]])
 })
