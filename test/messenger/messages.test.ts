@@ -71,6 +71,16 @@ test('an id is still known after its message was deleted', async () => {
   expect(await ann.call('message.send', input)).toEqual(first)
 })
 
+test('to a nickname, however it is written: the same conversation as to the user', async () => {
+  const { ann, ben } = open()
+  const send = (to: object, client_id: string) =>
+    ann.call('message.send', { ...to, client_id, text: 'hi' }).then(({ message }) => message)
+  const { conversation } = await send({ user: ben.id }, 'a')
+  expect(await send({ nickname: 'BEN' }, 'b')).toMatchObject({ conversation, seq: 2 })
+  await expect(send({ nickname: 'nobody' }, 'c')).rejects.toMatchObject(NOT_FOUND)
+  await expect(send({ nickname: 'ben', user: ben.id }, 'd')).rejects.toMatchObject(BAD_REQUEST)
+})
+
 test('to a user: the direct conversation is made once, both join it before the message goes out', async () => {
   const { ann, ben, cem, relay } = open()
   let joined = () => {}

@@ -2,6 +2,7 @@
 // permission, and a call of the store. Any thread may import it.
 
 import { z } from 'zod'
+import { foldName } from '../accounts/names.ts'
 import type { Caller } from '../caller.ts'
 import { CallError } from '../failures.ts'
 import { openDirect } from '../membership.ts'
@@ -26,8 +27,11 @@ import {
 } from '../store/message-changes.ts'
 import { type MessageRow, messageRecord, messageRow } from '../store/messages.ts'
 import { EVERYONE, HAS } from '../store/schema.ts'
+import { userByKey } from '../store/users.ts'
 import { cleanText, emojiOf } from '../text.ts'
 
+/** Longer than any nickname in any form that folds to it. */
+const NICKNAME_INPUT_MAX = 100
 /** Each is checked, and stored by itself. */
 const MENTIONS_MAX = 50
 const ATTACHMENTS_MAX = 10
@@ -51,11 +55,12 @@ const send = writes({
   access: 'user',
   rated: true,
   about:
-    'Sends a message to a conversation, to a user (in the direct conversation, which is made if there is none), or to everyone: give exactly one of them. Answered when it is durable; sent again with the same client_id it gets the same answer, and there is no second message.',
+    'Sends a message to a conversation, to a user by id or nickname (in the direct conversation, which is made if there is none), or to everyone: give exactly one of them. Answered when it is durable; sent again with the same client_id it gets the same answer, and there is no second message.',
   input: z
     .object({
       conversation: id.optional(),
       user: id.optional(),
+      nickname: z.string().max(NICKNAME_INPUT_MAX).optional(),
       everyone: z.literal(true).optional(),
       client_id: clientId,
       text: z.string(),
@@ -64,8 +69,9 @@ const send = writes({
       attachments: z.array(fileId).max(ATTACHMENTS_MAX).default([]),
     })
     .refine(
-      to => [to.conversation, to.user, to.everyone].filter(one => one !== undefined).length === 1,
-      'one of conversation, user and everyone says to whom',
+      to =>
+        [to.conversation, to.user, to.nickname, to.everyone].filter(one => one !== undefined).length === 1,
+      'one of conversation, user, nickname and everyone says to whom',
     ),
   output: z.object({
     message: z.object({ ...where, rev: z.int().min(1), created_ms: timeMs, client_id: z.string() }),
@@ -115,10 +121,17 @@ const send = writes({
 function targetOf(
   context: WriteContext,
   caller: Caller,
-  to: Readonly<{ conversation?: number | undefined; user?: number | undefined }>,
+  to: Readonly<{
+    conversation?: number | undefined
+    user?: number | undefined
+    nickname?: string | undefined
+  }>,
 ): number {
   if (to.user !== undefined) return openDirect(context, caller.user, to.user)
-  return to.conversation ?? EVERYONE
+  if (to.nickname === undefined) return to.conversation ?? EVERYONE
+  const named = userByKey(context.db, foldName(to.nickname))
+  if (named === undefined) throw new CallError('not_found', `user ${JSON.stringify(to.nickname)}`)
+  return openDirect(context, caller.user, named.id)
 }
 
 /** Ascending, each once. */
