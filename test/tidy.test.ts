@@ -74,6 +74,31 @@ const LOAD_FOLDERS: Readonly<Record<string, readonly string[]>> = {
   target: ['generator/requests.ts'],
 }
 
+/** The same within the messenger: from the store up to the methods, and from these to those who call them. */
+const MESSENGER_CONTRACTS = [
+  'caller.ts',
+  'channels.ts',
+  'effects.ts',
+  'failures.ts',
+  'method.ts',
+  'model.ts',
+  'permissions.ts',
+  'ports.ts',
+  'text.ts',
+]
+const MESSENGER_FOLDERS: Readonly<Record<string, readonly string[]>> = {
+  store: [],
+  files: ['store/'],
+  search: ['store/'],
+  guards: [],
+  accounts: ['files/', 'membership.ts', 'store/'],
+  methods: ['accounts/', 'files/', 'membership.ts', 'pool/', 'search/', 'store/'],
+  export: ['files/', 'pool/', 'store/'],
+  pool: ['export/', 'files/', 'methods/', 'store/'],
+  http: ['files/', 'methods/'],
+  reference: [],
+}
+
 /** Words that say nothing, as parts of names of files or of what they export. */
 const EMPTY_WORDS = /manager|handler|helper|util|service|common|impl(?![a-z])/i
 const EMPTY_WORDS_IN_NAMES = /(?:Manager|Handler|Helper|Util|Service|Common|Impl)(?:s\b|[A-Z]|\b)/
@@ -291,6 +316,32 @@ describe('imports of the tools', () => {
         .map(parts => parts[1]),
     )
     expect([...folders].sort()).toEqual(Object.keys(LOAD_FOLDERS).sort())
+  })
+})
+
+describe('imports within the messenger', () => {
+  const relativeOf = (source: Source) => source.imports.filter(isRelative).map(one => targetOf(source, one))
+
+  test.each(Object.entries(MESSENGER_FOLDERS))('of %s go to %j and the contracts only', (folder, others) => {
+    const places = [`${folder}/`, ...others, ...MESSENGER_CONTRACTS].map(place => `messenger/${place}`)
+    const files = sources.filter(({ path }) => path.startsWith(`messenger/${folder}/`))
+    expect(files.length).toBeGreaterThan(0)
+    const found = problems(
+      source =>
+        relativeOf(source).map(
+          path => path.startsWith('messenger/') && !isIn(path, places) && `imports ${path}`,
+        ),
+      files,
+    )
+    expect(found).toEqual([])
+  })
+
+  test('are ruled in each of its folders', () => {
+    const folders = sources
+      .map(({ path }) => path.split('/'))
+      .filter(parts => parts[0] === 'messenger' && parts.length > 2)
+      .map(parts => parts[1]!)
+    expect([...new Set(folders)].sort()).toEqual(Object.keys(MESSENGER_FOLDERS).sort())
   })
 })
 
