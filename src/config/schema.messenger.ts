@@ -58,7 +58,7 @@ export const messenger = section('The messenger: accounts, conversations, archiv
   ),
   message_rate: integer(
     { default: 20, min: 1, max: 1_000_000, unit: 'messages a second' },
-    'Messages that a user may send on average; twice as many at once.',
+    'Messages that a user may send on average; twice as many at once. Calls of all kinds: ten times as many.',
   ),
   group_members: integer(
     { default: 1_000, min: 2, max: 100_000, unit: 'users' },

@@ -10,6 +10,7 @@ import type { Caller } from './caller.ts'
 import type { GroupCommit } from './commit.ts'
 import { type Effect, Effects } from './effects.ts'
 import { CallError } from './failures.ts'
+import { FairPool } from './fair-pool.ts'
 import type { Method, StepsContext, StepsMethod, WriteMethod } from './method.ts'
 import { methods } from './methods/registry.ts'
 import type { Guards, Online, Pool } from './ports.ts'
@@ -45,10 +46,12 @@ type Ended = Readonly<{ ok: true; data: string; login?: Login | undefined }> | F
 
 export class Calls {
   readonly #o: CallsOptions
+  readonly #pool: FairPool
   #open = 0
 
   constructor(options: CallsOptions) {
     this.#o = options
+    this.#pool = new FairPool(options.pool)
   }
 
   call(call: Call, done: Done): void {
@@ -95,7 +98,7 @@ export class Calls {
   }
 
   async #read(method: string, caller: Caller, data: unknown): Promise<Ended> {
-    return { ok: true, data: await this.#o.pool.run('read', { method, caller, data }) }
+    return { ok: true, data: await this.#pool.of(caller.user).run('read', { method, caller, data }) }
   }
 
   async #runSteps(
@@ -104,14 +107,14 @@ export class Calls {
     caller: Caller,
     input: unknown,
   ): Promise<Ended> {
-    const { db, commit, pool, guards, online, signToken, carryOut, options, nowMs } = this.#o
+    const { db, commit, guards, online, signToken, carryOut, options, nowMs } = this.#o
     const effects = new Effects()
     let login: Login | undefined
     const context: StepsContext = {
       db,
       nowMs,
       options,
-      pool,
+      pool: this.#pool.of(caller.user),
       online,
       guards,
       signToken,
@@ -140,6 +143,8 @@ export class Calls {
     if (found === undefined && !isForStrangers) throw new CallError('unauthorized')
     if (access === 'admin' && found?.role !== 'admin') throw new CallError('forbidden')
     const { client, address, device, transport } = call
+    // What shards ask is theirs to bound; and to give something back must not be refused.
+    if (found !== undefined && transport !== 'shard') this.#o.guards.called(found.user)
     const { user = 0, role = 'user', session = '' } = found ?? {}
     return { user, role, session, client, address, device, transport }
   }

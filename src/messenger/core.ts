@@ -15,7 +15,7 @@ import { Delivery } from './delivery.ts'
 import { CallError } from './failures.ts'
 import { FileSweep } from './files/sweep.ts'
 import { createLoginGuards } from './guards/login.ts'
-import { createMessageGuard } from './guards/messages.ts'
+import { createRateGuards } from './guards/messages.ts'
 import { Janitor } from './janitor.ts'
 import type { Guards, Pool, Relay } from './ports.ts'
 import { Presence } from './presence.ts'
@@ -71,7 +71,7 @@ export function createMessenger(world: MessengerWorld): Messenger {
   const janitor = new Janitor({ db, options, write, onError: onFault })
   const guards: Guards = {
     ...createLoginGuards({ options, nowMs }),
-    ...createMessageGuard(options.message_rate, nowMs),
+    ...createRateGuards(options.message_rate, nowMs),
   }
   const sign = (user: number, session: string) =>
     signToken(tokenKey, { user, session }, nowMs(), options.token_lifetime)

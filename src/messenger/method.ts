@@ -20,7 +20,7 @@ type Definition<I, O> = Readonly<{
   about: string
   input: z.ZodType<I>
   output: z.ZodType<O>
-  /** What it may be refused for besides bad_request, unauthorized, internal, busy and storage. */
+  /** What it may be refused for besides bad_request, unauthorized, rate, internal, busy and storage. */
   fails: readonly FailureKind[]
 }>
 

@@ -43,4 +43,6 @@ export type Guards = Readonly<{
   login: (nicknameKey: string, address: string) => (succeeded: boolean | undefined) => void
   /** One more message of a user. */
   message: (user: number) => void
+  /** One more call of a user, whatever it asks for. */
+  called: (user: number) => void
 }>

@@ -139,3 +139,14 @@ test('whatever comes in is refused with a reason: none of it is an error of the 
   expect(codes.filter(code => code === 100)).toEqual([])
   expect(log).toEqual([])
 })
+
+test('20: a user may call so often, over all connections, and others are not held back', async () => {
+  const { addUser } = openMessenger({ message_rate: 1 })
+  const [ann, ben] = [addUser('ann'), addUser('ben')]
+  for (let calls = 0; calls < 20; calls++) await ann.call('presence.list')
+  const tooMany = { code: 111, temporary: true, retryAfterMs: 100 }
+  for (const method of ['presence.list', 'user.me', 'message.mark']) {
+    await expect(ann.call(method, { conversation: 1 })).rejects.toMatchObject(tooMany)
+  }
+  await ben.call('user.me')
+})

@@ -7,7 +7,7 @@ import { type DescribedMethod, describeMethods } from './schemas.ts'
 
 /** What a method may be refused for beside what it names itself. */
 const ALWAYS: readonly FailureKind[] = ['bad_request', 'internal', 'busy', 'storage']
-const WITH_LOGIN: readonly FailureKind[] = ['unauthorized']
+const WITH_LOGIN: readonly FailureKind[] = ['unauthorized', 'rate']
 
 export function failuresOf({ access, fails }: Method): FailureKind[] {
   return [...new Set([...ALWAYS, ...(access === 'stranger' ? [] : WITH_LOGIN), ...fails])]

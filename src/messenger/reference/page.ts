@@ -47,7 +47,7 @@ const ERRORS_HEAD = `## Errors
 
 Over a connection \`{"error":{"code","message","temporary"?}}\`, over HTTP the same with the status. What is \`temporary\` may be tried
 again, over HTTP after \`Retry-After\`. Every method may be refused with bad_request, busy, storage or internal, and all but those for
-anybody with unauthorized; what else there is, each says itself.`
+anybody with unauthorized and rate; what else there is, each says itself.`
 
 const ROUTES_HEAD = `## HTTP besides the methods
 

@@ -1,0 +1,77 @@
+// The pool as each user sees it: a share of it, so that whoever asks for much waits for himself and not others for him. The
+// messenger's thread. Invariant: of each user so much runs or waits in the pool at once, so much waits here, and what is
+// beyond is refused; nothing is kept of users without work.
+
+import { CallError } from './failures.ts'
+import type { TaskKind, Tasks } from './pool/tasks.ts'
+import type { Pool } from './ports.ts'
+
+type Share = Readonly<{ runningMax: number; waitingMax: number }>
+
+/** Passwords have guards of their own, and so have uploads. */
+const SHARES: Readonly<Partial<Record<TaskKind, Share>>> = {
+  /** What a client asks for when it starts, and a screen full of images. */
+  read: { runningMax: 4, waitingMax: 120 },
+  /** Each takes up to minutes, and room on the disk. */
+  exportConversation: { runningMax: 1, waitingMax: 2 },
+}
+
+const RETRY_AFTER_MS = 1_000
+
+type Queue = { running: number; readonly waiting: (() => void)[] }
+
+export class FairPool {
+  readonly #pool: Pool
+  /** `kind:user`, while there is work. */
+  readonly #queues = new Map<string, Queue>()
+
+  constructor(pool: Pool) {
+    this.#pool = pool
+  }
+
+  /** Rejects with CallError `rate` what is beyond the share of the user; strangers (0) have one together. */
+  of(user: number): Pool {
+    return { run: (kind, input) => this.#run(user, kind, input) }
+  }
+
+  async #run<K extends TaskKind>(
+    user: number,
+    kind: K,
+    input: Tasks[K]['input'],
+  ): Promise<Tasks[K]['output']> {
+    const share = SHARES[kind]
+    if (share === undefined) return this.#pool.run(kind, input)
+    const key = `${kind}:${user}`
+    await this.#enter(key, share)
+    try {
+      return await this.#pool.run(kind, input)
+    } finally {
+      this.#leave(key)
+    }
+  }
+
+  #enter(key: string, { runningMax, waitingMax }: Share): Promise<void> | undefined {
+    const queue = this.#queues.get(key)
+    if (queue === undefined) {
+      this.#queues.set(key, { running: 1, waiting: [] })
+      return undefined
+    }
+    if (queue.running < runningMax) {
+      queue.running += 1
+      return undefined
+    }
+    if (queue.waiting.length >= waitingMax) {
+      const asked = queue.running + queue.waiting.length
+      throw new CallError('rate', `${asked} calls of this kind without an answer`, RETRY_AFTER_MS)
+    }
+    return new Promise(resolve => queue.waiting.push(resolve))
+  }
+
+  #leave(key: string): void {
+    const queue = this.#queues.get(key)!
+    const next = queue.waiting.shift()
+    if (next !== undefined) return next()
+    queue.running -= 1
+    if (queue.running === 0) this.#queues.delete(key)
+  }
+}
