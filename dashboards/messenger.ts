@@ -89,7 +89,19 @@ export const messenger: Row = {
       description:
         'All that was uploaded and is kept, against messenger.total_quota; the database is not among them.',
       unit: 'bytes',
-      queries: [[`fanwire_messenger_storage_bytes{${HERE}}`, '{{instance}}']],
+      queries: [
+        [`fanwire_messenger_storage_bytes{${HERE}}`, '{{instance}}'],
+        [`fanwire_messenger_storage_limit_bytes{${HERE}} > 0`, '{{instance}} limit'],
+      ],
+    },
+    {
+      kind: 'lines',
+      title: 'Replacements of the messenger',
+      description:
+        'Times that its thread ended and was started again, per minute, tries that failed included. Anything: the log ' +
+        'has the error. Meanwhile calls get error 100, and the relay goes on.',
+      unit: 'short',
+      queries: [[`increase(fanwire_messenger_replacements_total{${HERE}}[1m])`, '{{instance}}']],
     },
   ],
 }

@@ -67,6 +67,12 @@ export const messengerMetrics = {
     unit: 'bytes',
     help: 'Bytes of all files that the messenger keeps; the database is not among them.',
   },
+  messengerReplacements: {
+    kind: 'counter',
+    name: 'fanwire_messenger_replacements_total',
+    unit: 'count',
+    help: 'Times that the messenger had ended and was started again; tries that failed count as well.',
+  },
   messengerOnlineUsers: {
     kind: 'gauge',
     name: 'fanwire_messenger_online_users',

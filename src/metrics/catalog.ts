@@ -338,6 +338,11 @@ export const mainGauges = {
     unit: 'bytes',
     help: 'Bytes that the histories of all shards may take together; each shard has an equal part.',
   },
+  messengerStorageLimitBytes: {
+    name: 'fanwire_messenger_storage_limit_bytes',
+    unit: 'bytes',
+    help: 'Bytes that all files of the messenger may take together; 0: there is no messenger.',
+  },
   uptimeSeconds: {
     name: 'fanwire_uptime_seconds',
     unit: 'seconds',

@@ -138,6 +138,7 @@ export class MessengerPlace {
 
   #replace(): void {
     if (this.#isStopping) return
+    this.#row[slots.messengerReplacements]! += 1
     const startedMs = monotonicMs()
     this.start().then(
       () => this.#log.info({ tookMs: monotonicMs() - startedMs }, 'messenger replaced'),

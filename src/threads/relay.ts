@@ -246,6 +246,7 @@ function startInternal(
       clockSeconds: () => monotonicMs() / 1000,
       connectionLimit: () => topology.connectionLimit,
       historyLimitBytes: () => config.channel.history_memory_limit,
+      messengerStorageLimitBytes: () => (messenger === undefined ? 0 : config.messenger.total_quota),
       uptimeSeconds: () => (wallMs() - startedMs) / 1000,
       buildInfo: () => [{ labels: { version, node: process.versions.node }, value: 1 }],
     },

@@ -129,6 +129,7 @@ test('a messenger that fails is replaced while the relay serves: what was acknow
   expect(errors.every(error => error.temporary)).toBe(true)
   expect((await allMessages(ben)).map(({ text }) => text)).toEqual(sent)
   expect(await relay.metric('fanwire_quarantines_total')).toBe(3)
+  expect(await relay.metric('fanwire_messenger_replacements_total')).toBe(3)
   expect(ann.client.closed || ben.client.closed).toBe(false)
   expect(await relay.stop()).toBe(0)
 })

@@ -75,6 +75,7 @@ describe('GET /metrics', () => {
         clockSeconds: () => 20,
         connectionLimit: () => 1000,
         historyLimitBytes: () => 2 ** 20,
+        messengerStorageLimitBytes: () => 2 ** 30,
         uptimeSeconds: () => 1,
         buildInfo: () => [{ labels: { version: '1', node: 'v22' }, value: 1 }],
       },

@@ -24,6 +24,7 @@ const extraGauges: ExporterOptions['extraGauges'] = {
   clockSeconds: () => 20,
   connectionLimit: () => 1000,
   historyLimitBytes: () => 2 ** 20,
+  messengerStorageLimitBytes: () => 2 ** 30,
   uptimeSeconds: () => 1.5,
   buildInfo: () => [{ labels: { version: '0.1.0', node: 'v22 "quoted" \\ \n' }, value: 1 }],
 }
