@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { indexMessage } from '../../src/messenger/store/search-index.ts'
 import { openMessenger, type TestMessenger, type TestUser } from '../support/messenger.ts'
 
 let sent = 0
@@ -148,6 +149,35 @@ describe('who finds it', () => {
     await expect(texts(eve, `treasure in:${groupId}`)).rejects.toThrow('not found')
     await ann.call('conversation.remove', { conversation: groupId, user: ben.id })
     expect(await texts(ben, 'treasure')).toEqual(['treasure chest'])
+  })
+
+  test('who is in many conversations finds the same, however much of others lies in between', async () => {
+    const { addUser, db } = openMessenger()
+    const ann = addUser('ann')
+    const own: number[] = []
+    for (let n = 0; n < 40; n++) {
+      own.push((await ann.call('conversation.create_group', { name: `${n}`, members: [] })).conversation.id)
+    }
+    await say(ann, 'oldest apple', { conversation: own[7] })
+    await say(ann, 'pineapples', { conversation: own[8] })
+    // More than what is looked at before the tags are asked.
+    db.exec(
+      "BEGIN; INSERT INTO conversations (id, kind, name, created_by, created_ms) VALUES (999, 'group', 'x', 0, 0)",
+    )
+    for (let seq = 1; seq <= 6_000; seq++) {
+      const sql =
+        "INSERT INTO messages (conversation_id, seq, rev, author_id, client_id, text, created_ms) VALUES (999, ?, ?, 77, ?, 'foreign apple', 0)"
+      const { lastId: id } = db.run(sql, seq, seq, `f${seq}`)
+      const has = { image: false, file: false, link: false }
+      indexMessage(db, { id, conversation: 999, author: 77, text: 'foreign apple', names: [], has })
+    }
+    db.exec('COMMIT')
+    await say(ann, 'newest apple', { conversation: own[9] })
+    expect(await texts(ann, 'apple')).toEqual(['newest apple', 'oldest apple', 'pineapples'])
+    expect(await texts(ann, 'apple from:me in:7')).toEqual(['oldest apple'])
+    expect(await texts(ann, 'foreign')).toEqual([])
+    expect(await texts(ann, 'oreig')).toEqual([])
+    expect(await texts(ann, 'from:me')).toHaveLength(3)
   })
 
   test('40: whatever is typed is looked for, and changes nothing of what is asked', async () => {

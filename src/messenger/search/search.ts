@@ -1,11 +1,11 @@
 // Searching messages: the index of words first, newest candidates ranked a block at a time, then what is found only inside
-// of words. A thread of the pool; only reads. Invariants: the tags of the asker's conversations are in each MATCH; a page
-// costs a bounded number of candidates, and where it goes on stands in its cursor.
+// of words. A thread of the pool; only reads. Invariants: a message outside of the asker's conversations is no candidate, and
+// its text is never read; a page costs a bounded number of candidates, and where it goes on stands in its cursor.
 
 import { z } from 'zod'
 import { CallError } from '../failures.ts'
 import type { Database } from '../store/database.ts'
-import { type Candidate, candidates, matchingIds } from '../store/search.ts'
+import { type Candidate, candidates, type Index, idsWithin, matchingIds } from '../store/search.ts'
 import type { Tag } from '../store/search-index.ts'
 import { containsAll, type Range, ranges, score } from './hits.ts'
 import { isPart, matchParts, matchWords, type Scope } from './match.ts'
@@ -60,7 +60,7 @@ export const CURSOR_LENGTH_MAX = 300
 /** Throws `bad_request` for a cursor that is none of ours. */
 export function search(db: Database, asked: Search, limit: number, cursor: string | undefined): Found {
   const start: Cursor = { phase: 'words', top: asked.top, skip: 0, now: asked.nowMs, newest: asked.top }
-  const request = { asked, scope: scopeOf(asked) }
+  const request = { asked, own: new Set(asked.conversations) }
   const hits: Hit[] = []
   const startedMs = performance.now()
   let at: Cursor | undefined = cursor === undefined ? start : readCursor(cursor)
@@ -74,24 +74,53 @@ export function search(db: Database, asked: Search, limit: number, cursor: strin
   return { hits, cursor: at && writeCursor(at) }
 }
 
-type Request = Readonly<{ asked: Search; scope: Scope }>
+type Request = Readonly<{ asked: Search; own: ReadonlySet<number> }>
 /** What is left of a block, in order, and where to go on behind it. */
 type Step = Readonly<{ found: readonly Candidate[]; next: Cursor | undefined }>
 
-function scopeOf({ conversations, author, tags }: Search): Scope {
-  return [
-    conversations.map(id => ({ kind: 'conversation', id }) as const),
-    ...(author === undefined ? [] : [[{ kind: 'author', id: author } as const]]),
-    ...tags.map(tag => [tag]),
+type Bounds = Readonly<{ top: number; bottom: number }>
+
+/** Each tag of a search costs; who is in more conversations than these has most likely what is newest of all. */
+const TAGGED_MAX = 32
+/** Then so many of the newest are looked at, of whatever conversation, before the tags are asked. */
+const SCAN = 1_000
+const SCANS_MAX = 4
+
+/** The newest messages within the asker's conversations that an index has for the terms; undefined: it has none of them. */
+function newestIds(
+  db: Database,
+  index: Index,
+  { asked, own }: Request,
+  bounds: Bounds,
+): number[] | undefined {
+  const matchOf = index === 'words' ? matchWords : matchParts
+  const others: Scope = [
+    ...(asked.author === undefined ? [] : [[{ kind: 'author', id: asked.author } as const]]),
+    ...asked.tags.map(tag => [tag]),
   ]
+  const tagged = [...own].map(id => ({ kind: 'conversation', id }) as const)
+  const match = matchOf([tagged, ...others], asked.terms)
+  if (match === undefined) return undefined
+  const isScanned = own.size > TAGGED_MAX && (asked.terms.length > 0 || others.length > 0)
+  if (!isScanned) return matchingIds(db, index, match, bounds, BLOCK)
+  const anywhere = matchOf(others, asked.terms)!
+  const found: number[] = []
+  let { top } = bounds
+  for (let scans = 0; scans < SCANS_MAX; scans++) {
+    const ids = matchingIds(db, index, anywhere, { ...bounds, top }, SCAN)
+    found.push(...idsWithin(db, ids, own))
+    if (ids.length < SCAN || found.length >= BLOCK) return found.slice(0, BLOCK)
+    top = ids.at(-1)! - 1
+  }
+  return [...found, ...matchingIds(db, index, match, { ...bounds, top }, BLOCK - found.length)]
 }
 
-function wordsBlock(db: Database, { asked, scope }: Request, at: Cursor): Step {
+function wordsBlock(db: Database, request: Request, at: Cursor): Step {
+  const { asked } = request
   const behind: Cursor = { ...at, phase: 'parts', top: at.newest, skip: 0 }
   const afterWords = asked.terms.length === 0 ? undefined : behind
-  const match = matchWords(scope, asked.terms)
-  if (match === undefined) return { found: [], next: afterWords }
-  const ids = matchingIds(db, 'words', match, { top: at.top, bottom: asked.bottom }, BLOCK)
+  const ids = newestIds(db, 'words', request, { top: at.top, bottom: asked.bottom })
+  if (ids === undefined) return { found: [], next: afterWords }
   const inTime = candidates(db, ids).filter(isInTime(asked))
   const found = asked.terms.length === 0 ? inTime : ranked(inTime, asked.terms, at.now)
   const next = ids.length < BLOCK ? afterWords : { ...at, top: ids.at(-1)! - 1, skip: 0 }
@@ -108,14 +137,15 @@ function ranked(found: readonly Candidate[], terms: readonly Term[], nowMs: numb
 }
 
 /** Newest first, without what the index of words has found. */
-function partsBlock(db: Database, { asked, scope }: Request, at: Cursor): Step {
-  const match = matchParts(scope, asked.terms)
-  if (match === undefined) return { found: [], next: undefined }
-  const ids = matchingIds(db, 'parts', match, { top: at.top, bottom: asked.bottom }, BLOCK)
+function partsBlock(db: Database, request: Request, at: Cursor): Step {
+  const { asked } = request
+  const ids = newestIds(db, 'parts', request, { top: at.top, bottom: asked.bottom })
+  if (ids === undefined) return { found: [], next: undefined }
   const isLast = ids.length < BLOCK
   const next = isLast ? undefined : { ...at, top: ids.at(-1)! - 1, skip: 0 }
   if (ids.length === 0) return { found: [], next }
-  const known = new Set(knownByWords(db, { asked, scope }, { top: ids[0]!, bottom: ids.at(-1)! }))
+  // What contains a word contains its parts, so there are no more of them than of candidates.
+  const known = new Set(newestIds(db, 'words', request, { top: ids[0]!, bottom: ids.at(-1)! }))
   const found = candidates(
     db,
     ids.filter(id => !known.has(id)),
@@ -124,16 +154,6 @@ function partsBlock(db: Database, { asked, scope }: Request, at: Cursor): Step {
   const isExact = asked.terms.every(isPart)
   const fitting = isExact ? found : found.filter(candidate => containsAll(allText(candidate), asked.terms))
   return { found: fitting.slice(at.skip), next }
-}
-
-/** What contains a word contains its parts, so there are no more of them than of candidates. */
-function knownByWords(
-  db: Database,
-  { asked, scope }: Request,
-  bounds: Readonly<{ top: number; bottom: number }>,
-): number[] {
-  const match = matchWords(scope, asked.terms)
-  return match === undefined ? [] : matchingIds(db, 'words', match, bounds, BLOCK)
 }
 
 /** The bounds by id are only as good as the clock was. */

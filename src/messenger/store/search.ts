@@ -1,5 +1,5 @@
-// Asking the full-text indexes, in SQL. Any thread; only reads. Invariant: MATCH gets only what search/match.ts made, with
-// the tags of what the asker may read; the work of a query ends at its limit.
+// Asking the full-text indexes, in SQL. Any thread; only reads. Invariant: MATCH gets only what search/match.ts made; the
+// work of a query ends at its limit.
 
 import type { Database } from './database.ts'
 import { HAS } from './schema.ts'
@@ -28,6 +28,18 @@ export function matchingIds(
   limit: number,
 ): number[] {
   return db.all<{ id: number }>(IDS[index], match, bounds.top, bounds.bottom, limit).map(({ id }) => id)
+}
+
+/** Those of some messages that are in one of the conversations, in their order. */
+export function idsWithin(
+  db: Database,
+  ids: readonly number[],
+  conversations: ReadonlySet<number>,
+): number[] {
+  const sql = 'SELECT id, conversation_id FROM messages WHERE id IN (SELECT value FROM json_each(?))'
+  const rows = db.all<{ id: number; conversation_id: number }>(sql, JSON.stringify(ids))
+  const within = new Set(rows.filter(row => conversations.has(row.conversation_id)).map(({ id }) => id))
+  return ids.filter(id => within.has(id))
 }
 
 export type Candidate = Readonly<{
