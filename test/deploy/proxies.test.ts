@@ -53,6 +53,9 @@ const INSIDE = [
   ['POST', '/connection/websocket/../../api/info'],
   ['POST', '/connection/%2e%2e/api/info'],
   ['GET', '/connection/websocket/more'],
+  ['POST', '/messenger/../api/info'],
+  ['POST', '/messenger/%2e%2e/api/info'],
+  ['POST', '/messengers/rpc/auth.login'],
   ['GET', '/metrics'],
   ['GET', '/health'],
   ['GET', '/ready'],
@@ -61,7 +64,7 @@ const INSIDE = [
 ] as const
 
 /** In the place of the relay, which refuses most of these itself: keeps the paths of all requests that come. */
-async function listenInstead(): Promise<{ port: number; seen: readonly string[] }> {
+async function listenInstead(): Promise<{ port: number; seen: string[] }> {
   const seen: string[] = []
   const server = createServer((incoming, response) => {
     seen.push(incoming.url ?? '')
@@ -168,7 +171,7 @@ for (const { program, kind, redirect } of kinds) {
       expect((await arrived).data).toBe(data)
     })
 
-    test('nothing but the WebSocket path is passed on', async () => {
+    test('nothing but the WebSocket path and the messenger is passed on', async () => {
       const { port, seen } = await listenInstead()
       const passing = await startProxy(kind, port)
       onTestFinished(passing.stop)
@@ -176,8 +179,17 @@ for (const { program, kind, redirect } of kinds) {
         expect(await ask(passing, path, method), `${method} ${path}`).toBe(404)
       }
       expect(seen).toEqual([])
-      expect(await ask(passing, '/connection/websocket', 'GET')).toBe(200)
-      expect(seen).toEqual(['/connection/websocket'])
+      const passed = [
+        '/connection/websocket',
+        '/messenger/rpc/auth.login',
+        '/messenger/files?name=a%2Fb%20c.txt',
+      ]
+      for (const path of passed) expect(await ask(passing, path, 'GET')).toBe(200)
+      expect(seen).toEqual(passed)
+      // What it lets through because it ends below /messenger/ must begin there as well.
+      seen.length = 0
+      await ask(passing, '/api/../messenger/rpc/auth.login', 'POST')
+      expect(seen.filter(path => !path.startsWith('/messenger/'))).toEqual([])
     })
 
     test('plain HTTP is sent to HTTPS', async () => {

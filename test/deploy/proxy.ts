@@ -46,7 +46,7 @@ export const nginx: Kind = {
     ['listen 443 ssl', `listen 127.0.0.1:${httpsPort} ssl`],
     ['/etc/ssl/chat.pem', `${folder}/cert.pem`],
     ['/etc/ssl/chat.key', `${folder}/key.pem`],
-    ['http://127.0.0.1:8000', `http://127.0.0.1:${relayPort}`],
+    ['127.0.0.1:8000', `127.0.0.1:${relayPort}`],
   ],
   check: file => ['nginx', '-t', '-q', '-c', file],
   run: file => ['nginx', '-c', file, '-g', 'daemon off;'],
