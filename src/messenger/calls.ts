@@ -42,7 +42,10 @@ export type CallsOptions = Readonly<{
 
 type Done = (outcome: CallOutcome) => void
 type Failed = Readonly<{ ok: false; error: unknown }>
-type Ended = Readonly<{ ok: true; data: string; login?: Login | undefined }> | Failed
+/** `effects`: behind the answer. */
+type Ended =
+  | Readonly<{ ok: true; data: string; login?: Login | undefined; effects?: readonly Effect[] }>
+  | Failed
 
 export class Calls {
   readonly #o: CallsOptions
@@ -60,6 +63,7 @@ export class Calls {
     const settle = (ended: Ended) => {
       this.#open -= 1
       this.#answer(call, done, ended)
+      if (ended.ok && ended.effects !== undefined) this.#o.carryOut(ended.effects)
     }
     try {
       this.#start(call, settle)
@@ -107,7 +111,7 @@ export class Calls {
     caller: Caller,
     input: unknown,
   ): Promise<Ended> {
-    const { db, commit, guards, online, signToken, carryOut, options, nowMs } = this.#o
+    const { db, commit, guards, online, signToken, options, nowMs } = this.#o
     const effects = new Effects()
     let login: Login | undefined
     const context: StepsContext = {
@@ -130,9 +134,9 @@ export class Calls {
         }),
     }
     const data = jsonOf(await method.run(context, caller, input))
-    carryOut(effects.list)
     // Only over a connection that waits for its user.
-    return { ok: true, data, login: call.transport === 'http' ? undefined : login }
+    if (call.transport === 'http') login = undefined
+    return { ok: true, data, login, effects: effects.list }
   }
 
   /** Throws what the caller gets who may not call it. */

@@ -50,6 +50,7 @@ export type StepsContext = Readonly<{
   grant: (login: Login) => void
   /** Signs a connection token for a login of a user. */
   signToken: (user: number, session: string) => Promise<{ token: string; expires_ms: number }>
+  /** Carried out behind the answer: for what may end the caller's own connection. Those of `write` go before it. */
   effects: Effects
 }>
 

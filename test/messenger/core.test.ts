@@ -150,3 +150,35 @@ test('20: a user may call so often, over all connections, and others are not hel
   }
   await ben.call('user.me')
 })
+
+test.each([
+  ['auth.delete_account', (_: number, password: string) => ({ password })],
+  ['admin.reset_password', (user: number, password: string) => ({ user, password: `${password} 2` })],
+])('who ends the own login by %s has the answer before the connection goes', async (method, inputOf) => {
+  const { addUser, call, messenger, relay } = openMessenger()
+  addUser('root', 'admin')
+  const password = 'correct horse battery'
+  const { user, session } = await call({ kind: 'stranger' }, 'auth.signup', { nickname: 'ann', password })
+  await addUser('other', 'admin').call('admin.set_role', { user: user.id, role: 'admin' })
+  const { length: ordersBefore } = relay.orders
+  let ordersAtAnswer = -1
+  messenger.call(
+    {
+      method,
+      data: JSON.stringify(inputOf(user.id, password)),
+      who: { kind: 'login', user: user.id, session: session.id },
+      client: '',
+      address: '192.0.2.1',
+      device: '',
+      transport: 'tcp',
+    },
+    outcome => {
+      expect(outcome).toMatchObject({ ok: true })
+      ordersAtAnswer = relay.orders.filter(({ kind }) => kind === 'disconnect').length
+    },
+  )
+  const ends = () => relay.orders.slice(ordersBefore).filter(({ kind }) => kind === 'disconnect')
+  await expect.poll(() => ends().length, PATIENTLY).toBe(1)
+  expect(ends()).toMatchObject([{ user: String(user.id), session: '', except: '' }])
+  expect(ordersAtAnswer).toBe(0)
+})

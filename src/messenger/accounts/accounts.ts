@@ -67,9 +67,9 @@ export async function deleteAccount(context: StepsContext, caller: Caller): Prom
     leaveAll(write, user)
     deleteSessions(write.db, user, '')
     eraseUser(write.db, user)
-    write.effects.end(user, '', disconnects.accountClosed)
     note(write, caller, 'account_deleted', userTarget(user))
   })
+  context.effects.end(user, '', disconnects.accountClosed)
 }
 
 function deleteSomeFiles(context: WriteContext, user: number): number {

@@ -197,9 +197,9 @@ const resetPassword = inSteps({
         throw new CallError('conflict', 'the password was changed meanwhile')
       }
       deleteSessions(write.db, row.id, '')
-      write.effects.end(row.id, '', disconnects.sessionEnded)
       note(write, caller, 'password_reset', userTarget(row.id))
     })
+    context.effects.end(row.id, '', disconnects.sessionEnded)
     return {}
   },
 })
