@@ -25,6 +25,13 @@ type Wanted = Readonly<{ user: string; channel: string | undefined; ttlSeconds: 
 async function signToken(config: Config, wanted: Wanted, nowSeconds: number): Promise<string> {
   const { token, subscription_token } = config.client
   const isSeparate = wanted.channel !== undefined && subscription_token.enabled
+  if (config.messenger.enabled && !isSeparate) {
+    throw new ConfigError(
+      wanted.channel === undefined
+        ? 'messenger.enabled: true means that clients connect by their logins only, which give them their tokens (auth.login, auth.token)'
+        : 'client.subscription_token.enabled: false is not allowed with messenger.enabled; token needs a key of its own for subscriptions',
+    )
+  }
   const keys = isSeparate ? subscription_token : token
   if (keys.hmac_secret_key === '') {
     const key = isSeparate ? 'client.subscription_token.hmac_secret_key' : 'client.token.hmac_secret_key'

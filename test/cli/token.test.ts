@@ -70,6 +70,14 @@ test.each([
     ['--user', 'u'],
     'client.token.hmac_secret_key: "" is not allowed; token signs with HS256 and needs the secret key (--config FILE)',
   ],
+  [
+    ['--user', 'u', '--messenger.enabled'],
+    'messenger.enabled: true means that clients connect by their logins only, which give them their tokens (auth.login, auth.token)',
+  ],
+  [
+    ['--user', 'u', '--channel', 'c', '--messenger.enabled'],
+    'client.subscription_token.enabled: false is not allowed with messenger.enabled; token needs a key of its own for subscriptions',
+  ],
   [KEY, 'token needs a user: token --user U [--channel C] [--ttl SECONDS] [--config FILE]'],
   [['--user'], 'the flag --user needs a value'],
   [['--usr', 'u', ...KEY], 'unknown flag --usr; the nearest known one is --user'],
