@@ -53,7 +53,9 @@ type Refusal = Readonly<{ status: string; code: number; message: string; header?
 function refusal(request: HttpRequest, open: number): Refusal | undefined {
   if (open >= OPEN_REQUESTS_MAX) return BUSY
   if (!METHODS.has(request.getMethod().toUpperCase())) return WRONG_METHOD
-  return HOST.test(request.getHeader('host')) ? undefined : BAD_REQUEST
+  const host = request.getHeader('host')
+  // An address with a part too many looks like a name, and is none.
+  return HOST.test(host) && URL.canParse(`http://${host}`) ? undefined : BAD_REQUEST
 }
 
 const INTERNAL: Refusal = { status: '500 Internal Server Error', code: 100, message: 'internal server error' }

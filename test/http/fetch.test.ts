@@ -174,6 +174,9 @@ describe('39: a request', () => {
     ['GET /m/', 'Host: a/b', 400],
     ['GET /m/', 'Host: a@b', 400],
     ['GET /m/', 'Host: x:99999999', 400],
+    ['GET /m/', 'Host: x:99999', 400],
+    ['GET /m/', 'Host: 1.2.3.999', 400],
+    ['GET /m/', 'Host: xn--a', 400],
     ['GET /other', 'Host: x', 404],
   ])('%s with %s is refused with %i', async (line, host, status) => {
     const { port, errors } = serve(async () => new Response(''))
