@@ -53,10 +53,10 @@ export function callAsStranger(
           try {
             if (session.state === opening) {
               if (outcome.ok && outcome.login !== undefined) opening.login = outcome.login
-              answer(session, id, outcome)
               // Who types all this by hand needs the time again.
               const { stale_close_delay: delayMs } = session.env.config.client
               session.env.wheel.schedule(session, monotonicMs() + delayMs)
+              answer(session, id, outcome)
             }
             resolve()
           } catch (error) {
