@@ -59,6 +59,45 @@ describe('pages', () => {
     expect(back).toEqual(upTo(1, 60))
   })
 
+  test('of messages with much besides their text are short ones, too', async () => {
+    const world = openMessenger()
+    const ann = world.addUser('ann')
+    for (let n = 0; n < 60; n++) await say(ann, 'x')
+    // As many reactions as a message may have.
+    world.db.run(
+      `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+       INSERT INTO reactions SELECT id, '👍', 1000000 + i, 0 FROM messages, n`,
+    )
+    world.db.run('UPDATE messages SET extras = 1')
+    const pages: number[] = []
+    const changed: number[] = []
+    for (let more = true; more; ) {
+      const page = await ann.call('message.list', { conversation: 1, after: pages.at(-1) ?? 0, limit: 200 })
+      const some = await ann.call('message.changes', { conversation: 1, after_rev: changed.at(-1) ?? 0 })
+      for (const answer of [page, some]) expect(JSON.stringify(answer).length).toBeLessThan(150_000)
+      pages.push(...seqs(page))
+      changed.push(...some.changes.map(({ rev }: any) => rev))
+      more = page.has_more || !some.complete
+    }
+    expect(pages).toEqual(upTo(1, 60))
+    expect(changed).toEqual(upTo(1, 60))
+  })
+
+  test('of edits end likewise, and go on', async () => {
+    const world = openMessenger()
+    const ann = world.addUser('ann')
+    const text = (n: number) => `${n} `.padEnd(8_000, 'x')
+    await say(ann, text(0))
+    for (let n = 1; n <= 100; n++) await ann.call('message.edit', { conversation: 1, seq: 1, text: text(n) })
+    const found: string[] = []
+    for (let page: any = { has_more: true }; page.has_more; ) {
+      page = await ann.call('message.edits', { conversation: 1, seq: 1, offset: found.length })
+      expect(JSON.stringify(page).length).toBeLessThan(150_000)
+      found.push(...page.edits.map((one: any) => one.text))
+    }
+    expect(found).toEqual(Array.from({ length: 100 }, (_, n) => text(n)))
+  })
+
   test('around a message, and around a time', async () => {
     const world = openMessenger()
     const ann = world.addUser('ann')

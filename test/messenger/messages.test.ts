@@ -147,6 +147,7 @@ test('an edit keeps what was said before, and only authors edit', async () => {
   expect(await ann.call('message.edit', { conversation: 1, seq: 1, text: 'two ' })).toEqual({ message })
   expect(await ben.call('message.edits', { conversation: 1, seq: 1 })).toEqual({
     edits: [{ edited_ms: clock.nowMs, text: 'one' }],
+    has_more: false,
   })
   const byAnother = ben.call('message.edit', { conversation: 1, seq: 1, text: 'no' })
   await expect(byAnother).rejects.toMatchObject(FORBIDDEN)
@@ -154,6 +155,17 @@ test('an edit keeps what was said before, and only authors edit', async () => {
   const found = await ben.call('search.messages', { query: 'two' })
   expect(found.hits).toHaveLength(1)
   expect((await ben.call('search.messages', { query: 'one' })).hits).toHaveLength(0)
+})
+
+test('who was mentioned and has left stays mentioned when the text changes', async () => {
+  const { ann, ben, say, groupOf } = open()
+  const group = await groupOf(ann, ben)
+  await say(ann, group, 'one', { mentions: [ben.id] })
+  await ben.call('conversation.leave', { conversation: group })
+  const edit = { conversation: group, seq: 1, text: 'two', mentions: [ben.id] }
+  expect((await ann.call('message.edit', edit)).message).toMatchObject({ text: 'two', mentions: [ben.id] })
+  await ann.call('message.edit', { ...edit, mentions: [] })
+  await expect(ann.call('message.edit', edit)).rejects.toMatchObject(BAD_REQUEST)
 })
 
 test('a deleted message keeps its place and nothing else', async () => {

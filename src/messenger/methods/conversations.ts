@@ -133,6 +133,7 @@ const direct = writes({
 const renames = writes({
   name: 'conversation.rename',
   access: 'user',
+  rated: true,
   about: 'Gives a group another name.',
   input: z.object({ conversation: id, name }),
   output: nothing,
@@ -162,6 +163,7 @@ const invite = writes({
 const remove = writes({
   name: 'conversation.remove',
   access: 'user',
+  rated: true,
   about: 'Removes a member from a group. Administrators of a group are removed by its owner only.',
   input: z.object({ conversation: id, user: id }),
   output: nothing,
@@ -180,6 +182,7 @@ const remove = writes({
 const leave = writes({
   name: 'conversation.leave',
   access: 'user',
+  rated: true,
   about:
     'Leaves a group. If the owner leaves, the group passes to its oldest administrator, else to its oldest member; if the last member leaves, it is deleted.',
   input: z.object({ conversation: id }),
@@ -195,6 +198,7 @@ const leave = writes({
 const setsRole = writes({
   name: 'conversation.set_role',
   access: 'user',
+  rated: true,
   about:
     'Gives a member of a group a role. Who makes somebody else the owner is an administrator from then on.',
   input: z.object({ conversation: id, user: id, role: memberRole }),
@@ -213,6 +217,7 @@ const setsRole = writes({
 const deletes = writes({
   name: 'conversation.delete',
   access: 'user',
+  rated: true,
   about: 'Deletes a group with all that was said in it, for all its members.',
   input: z.object({ conversation: id }),
   output: nothing,
@@ -227,6 +232,7 @@ const deletes = writes({
 const setsRetention = writes({
   name: 'conversation.set_retention',
   access: 'user',
+  rated: true,
   about: 'After how many days messages are deleted. 0: never; null: as the server is configured.',
   input: z.object({ conversation: id, days: z.int().min(0).max(RETENTION_DAYS_MAX).nullable() }),
   output: nothing,

@@ -6,11 +6,10 @@ import { CallError } from '../failures.ts'
 import { nameAnew, removeFile } from '../files/in-messages.ts'
 import { cleanName } from '../files/names.ts'
 import { isShownAsItIs, servedType } from '../files/types.ts'
-import { type Method, reads, type WriteContext, writes } from '../method.ts'
+import { type Method, reads, writes } from '../method.ts'
 import { file, fileId, id, timeMs } from '../model.ts'
 import { findFiles } from '../search/files.ts'
 import { QUERY_LENGTH_MAX } from '../search/query.ts'
-import { attachedTo } from '../store/attachments.ts'
 import { downloadsOf, mostDownloaded, ownFiles, readableAmong, sharedFiles } from '../store/file-lists.ts'
 import {
   countDownload,
@@ -28,8 +27,6 @@ import { mustBeUser, uploadMethods } from './uploads.ts'
 const PAGE_MAX = 200
 const CHOSEN_USERS_MAX = 1_000
 const NAME_LENGTH_MAX = 1_000
-/** With a file each message that has it changes, while others wait. */
-const MESSAGES_MAX = 500
 /** Files whose names match are looked at so many at a time, and so often, for those that the caller may read. */
 const SEARCH_STEP = 500
 const SEARCH_STEPS_MAX = 10
@@ -167,14 +164,15 @@ const search = reads({
 const rename = writes({
   name: 'file.rename',
   access: 'user',
+  rated: true,
   about: 'Gives a file of the caller another name. What could harm those who save it is taken out of it.',
   input: z.object({ id: fileId, name: z.string().min(1).max(NAME_LENGTH_MAX) }),
   output: z.object({ file }),
-  fails: ['not_found', 'forbidden', 'limit'],
+  fails: ['not_found', 'forbidden'],
   run: (context, { user }, input) => {
-    const row = changeableFile(context, input.id, user)
+    const row = ownFile(context.db, input.id, user, context.options)
     const name = cleanName(input.name)
-    nameAnew(context, row, name)
+    if (name !== row.name) nameAnew(context, row, name)
     return { file: fileRecord({ ...row, name }) }
   },
 })
@@ -182,6 +180,7 @@ const rename = writes({
 const setFileVisibility = writes({
   name: 'file.set_visibility',
   access: 'user',
+  rated: true,
   about:
     'Who may find and read a file of the caller: all users (`public`), nobody else (`private`), or chosen `users`. Members of conversations read what was sent there in any case.',
   input: z
@@ -210,22 +209,17 @@ const setFileVisibility = writes({
 const remove = writes({
   name: 'file.delete',
   access: 'user',
+  rated: true,
   about:
     'Deletes a file of the caller everywhere: messages that had it keep their text. Its content goes when no other file has the same.',
   input: z.object({ id: fileId }),
   output: nothing,
-  fails: ['not_found', 'forbidden', 'limit'],
+  fails: ['not_found', 'forbidden'],
   run: (context, { user }, input) => {
-    removeFile(context, changeableFile(context, input.id, user))
+    removeFile(context, ownFile(context.db, input.id, user, context.options))
     return {}
   },
 })
-
-function changeableFile({ db, options }: WriteContext, publicId: string, user: number): FileRow {
-  const row = ownFile(db, publicId, user, options)
-  if (attachedTo(db, row.id) <= MESSAGES_MAX) return row
-  throw new CallError('limit', `more than ${MESSAGES_MAX} messages have it: delete some of them first`)
-}
 
 const downloads = reads({
   name: 'file.downloads',

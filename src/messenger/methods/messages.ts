@@ -8,6 +8,7 @@ import { CallError } from '../failures.ts'
 import { openDirect } from '../membership.ts'
 import { inSteps, type Method, reads, type WriteContext, writes } from '../method.ts'
 import { clientId, fileId, id, message, seq, timeMs } from '../model.ts'
+import { fitting } from '../store/archive.ts'
 import { unreadMentionsOf, unreadOf } from '../store/conversation-records.ts'
 import { type Place, permitted, roleIn } from '../store/conversations.ts'
 import type { Database } from '../store/database.ts'
@@ -134,10 +135,16 @@ function targetOf(
   return openDirect(context, caller.user, named.id)
 }
 
-/** Ascending, each once. */
-function membersOnly(db: Database, conversation: number, users: readonly number[]): number[] {
+/** Ascending, each once. `before`: who was mentioned already may have left since. */
+function membersOnly(
+  db: Database,
+  conversation: number,
+  users: readonly number[],
+  before: readonly number[] = [],
+): number[] {
   const distinct = [...new Set(users)].sort((a, b) => a - b)
-  const stranger = distinct.find(user => roleIn(db, conversation, user) === undefined)
+  const unknown = distinct.filter(user => !before.includes(user))
+  const stranger = unknown.find(user => roleIn(db, conversation, user) === undefined)
   if (stranger !== undefined) throw new CallError('bad_request', `mentions: user ${stranger} is not a member`)
   return distinct
 }
@@ -180,8 +187,8 @@ const edit = writes({
     const text = cleanText(input.text, options.message_size)
     const hasFiles = (row.extras & HAS.attachments) !== 0
     if (text === '' && !hasFiles) throw new CallError('bad_request', 'text: it is empty')
-    const mentioned = membersOnly(db, input.conversation, input.mentions)
     const record = messageRecord(db, input.conversation, input.seq)!
+    const mentioned = membersOnly(db, input.conversation, input.mentions, record.mentions)
     if (record.text === text && String(record.mentions) === String(mentioned)) return { message: record }
     if (editsOf(db, row) >= EDITS_MAX) throw new CallError('limit', `${EDITS_MAX} edits of a message`)
     editMessage(context, row, { text, mentions: mentioned }, nowMs)
@@ -266,13 +273,20 @@ const setPin = writes({
 const edits = reads({
   name: 'message.edits',
   access: 'user',
-  about: 'What a message said before it was edited, the oldest first. `edited_ms`: until when it said so.',
-  input: z.object(where),
-  output: z.object({ edits: z.array(z.object({ edited_ms: timeMs, text: z.string() })) }),
+  about:
+    'What a message said before it was edited, the oldest first. `edited_ms`: until when it said so. `offset`: how many of them not to tell; with `has_more` there are others behind those that came.',
+  input: z.object({ ...where, offset: z.int().min(0).max(EDITS_MAX).default(0) }),
+  output: z.object({
+    edits: z.array(z.object({ edited_ms: timeMs, text: z.string() })),
+    has_more: z.boolean(),
+  }),
   fails: ['not_found'],
   run: ({ db, options }, caller, input) => {
     permitted(db, 'read', input.conversation, caller, options)
-    return { edits: editsBefore(db, presentMessage(db, input.conversation, input.seq).id) }
+    const { id } = presentMessage(db, input.conversation, input.seq)
+    const left = editsBefore(db, id, input.offset)
+    const edits = fitting(left)
+    return { edits, has_more: edits.length < left.length }
   },
 })
 

@@ -7,12 +7,10 @@ import { MESSAGE_COLUMNS, type MessageRow, messageRecords } from './messages.ts'
 import { usersByIds } from './users.ts'
 
 /**
- * A page ends behind the message whose characters pass this. Texts are bounded, but 200 of the longest in one answer
- * would be more than may wait for a connection.
+ * A page ends behind the message whose characters of JSON pass this. Each message is bounded, but 200 of the largest in one
+ * answer would be more than may wait for a connection.
  */
 const PAGE_CHARACTERS_MAX = 128 * 1_024
-/** What a message takes besides its text, in characters of JSON. */
-const RECORD_CHARACTERS = 300
 
 /** `hasMore`: there are others beyond the page, in the direction in which it was read. */
 export type Page = Readonly<{ messages: Message[]; hasMore: boolean }>
@@ -32,18 +30,18 @@ export function pageBefore(db: Database, conversation: number, seq: number, limi
 }
 
 function page(db: Database, rows: readonly MessageRow[], limit: number): Page {
-  const taken = rows.slice(0, Math.min(limit, fitting(rows)))
-  return { messages: messageRecords(db, taken), hasMore: taken.length < rows.length }
+  const messages = fitting(messageRecords(db, rows.slice(0, limit)))
+  return { messages, hasMore: messages.length < rows.length }
 }
 
-/** How many of the first rows are a page: at least one. */
-function fitting(rows: readonly MessageRow[]): number {
+/** The first ones that are a page: at least one. */
+export function fitting<T>(records: readonly T[]): T[] {
   let characters = 0
-  for (const [index, { text }] of rows.entries()) {
-    characters += text.length + RECORD_CHARACTERS
-    if (characters > PAGE_CHARACTERS_MAX) return index + 1
-  }
-  return rows.length
+  const end = records.findIndex(record => {
+    characters += JSON.stringify(record).length
+    return characters > PAGE_CHARACTERS_MAX
+  })
+  return end === -1 ? [...records] : records.slice(0, end + 1)
 }
 
 /** Place of the first message that is not older; undefined: all are. */
@@ -84,12 +82,12 @@ export function changesAfter(db: Database, conversation: number, rev: number, li
   const rows = db.all<MessageRow>(sql, conversation, rev, limit + 1)
   const ofEvents = 'SELECT rev, event FROM changes WHERE conversation_id = ? AND rev > ? ORDER BY rev LIMIT ?'
   const events = db.all<{ rev: number; event: string }>(ofEvents, conversation, rev, limit + 1)
-  const fittingRows = rows.slice(0, fitting(rows))
-  const messages = messageRecords(db, fittingRows).map(message => ({ rev: message.rev, message }))
+  const records = fitting(messageRecords(db, rows))
+  const messages = records.map(message => ({ rev: message.rev, message }))
   const others = events.map(row => ({ rev: row.rev, event: JSON.parse(row.event) as ConversationEvent }))
   const merged = [...messages, ...others].sort((a, b) => a.rev - b.rev)
   // What was cut off from the messages has higher revs than those that are left: events beyond must wait for it.
-  const end = fittingRows.length < rows.length ? fittingRows.at(-1)!.rev : Number.POSITIVE_INFINITY
+  const end = records.length < rows.length ? records.at(-1)!.rev : Number.POSITIVE_INFINITY
   const changes = merged.filter(change => change.rev <= end).slice(0, limit)
   return { changes, hasMore: changes.length < rows.length + others.length }
 }

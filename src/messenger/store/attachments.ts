@@ -7,9 +7,12 @@ import type { Database } from './database.ts'
 import { deleteFile, FILE_COLUMNS, type FileRow, fileOfOwner, fileRecord } from './files.ts'
 import { MESSAGE_COLUMNS, type MessageRow } from './messages.ts'
 
+/** Messages that may have the same file: with it all of them change in one transaction, while others wait. */
+export const MESSAGES_PER_FILE_MAX = 500
+
 /**
  * Gives a message its files, in this order; answers their records. All have to be the sender's own: nobody passes on what
- * another one may withdraw. Throws `not_found`.
+ * another one may withdraw. Throws `not_found` or `limit`.
  */
 export function attach(
   db: Database,
@@ -20,6 +23,9 @@ export function attach(
   return [...new Set(publicIds)].map((publicId, position) => {
     const row = fileOfOwner(db, publicId, owner)
     if (row === undefined) throw new CallError('not_found', `file ${publicId}`)
+    if (attachedTo(db, row.id) >= MESSAGES_PER_FILE_MAX) {
+      throw new CallError('limit', `file ${publicId}: ${MESSAGES_PER_FILE_MAX} messages have it`)
+    }
     db.run(
       'INSERT INTO attachments (message_id, position, file_id, conversation_id) VALUES (?, ?, ?, ?)',
       message.id,

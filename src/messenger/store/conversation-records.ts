@@ -11,7 +11,7 @@ import { EVERYONE } from './schema.ts'
 
 /** More mentions than these are not counted: whoever has so many needs no exact number. */
 const MENTIONS_COUNTED_MAX = 1_000
-/** A page ends behind the conversation whose newest message passes this, so that it fits into an outbox. */
+/** A page ends behind the conversation whose characters of JSON pass this, so that it fits into an outbox. */
 const PAGE_CHARACTERS_MAX = 128 * 1_024
 
 type RecordOptions = Pick<MessengerOptions, 'retention_days'>
@@ -92,7 +92,7 @@ export function conversationPage(
   for (const { id } of found) {
     const record = conversationRecord(db, id, user, options)
     conversations.push(record)
-    characters += record.last_message?.text.length ?? 0
+    characters += JSON.stringify(record).length
     if (characters > PAGE_CHARACTERS_MAX) break
   }
   const last = found[conversations.length - 1]

@@ -170,9 +170,15 @@ export function attachmentsChanged(context: Context, row: MessageRow): void {
   touch(db, row, bit(row.extras, HAS.attachments, left.length > 0))
 }
 
-/** What a message said before, the oldest first. `edited_ms`: when it ceased to say so. */
-export function editsBefore(db: Database, message: number): { edited_ms: number; text: string }[] {
-  return db.all('SELECT edited_ms, text FROM edits WHERE message_id = ? ORDER BY edited_ms, rowid', message)
+/** What a message said before, the oldest first, without so many of them. `edited_ms`: when it ceased to say so. */
+export function editsBefore(
+  db: Database,
+  message: number,
+  offset: number,
+): { edited_ms: number; text: string }[] {
+  const sql =
+    'SELECT edited_ms, text FROM edits WHERE message_id = ? ORDER BY edited_ms, rowid LIMIT -1 OFFSET ?'
+  return db.all(sql, message, offset)
 }
 
 export function deleteMessage(db: Database, row: MessageRow, nowMs: number): void {
