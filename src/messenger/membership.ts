@@ -22,13 +22,16 @@ import {
   mustBeActive,
   mustHaveRoom,
   type Place,
+  peerOf,
   placeOf,
   renameConversation,
   retainFor,
   roleIn,
   setRole,
 } from './store/conversations.ts'
+import type { Database } from './store/database.ts'
 import { EVERYONE } from './store/schema.ts'
+import { userById } from './store/users.ts'
 
 /** Members of a conversation that ends are told in steps of so many. */
 const MEMBERS_STEP = 1_000
@@ -125,15 +128,28 @@ export function leaveGroup(context: WriteContext, conversation: number, user: nu
   change(context, conversation, { type: 'members', joined: [], left: [user] })
 }
 
-/** For who deletes the account: leaves everything but the direct conversations, which the others keep. */
+/** For who deletes the account: leaves everything but the direct conversations, which the others keep while there are any. */
 export function leaveAll(context: WriteContext, user: number): void {
   const { db } = context
   for (const conversation of conversationsOf(db, user, { everyone: true })) {
-    const kind = placeOf(db, conversation, user)?.kind
-    if (kind === 'group') leaveGroup(context, conversation, user)
-    // Nobody is told of the comings and goings of all users.
-    if (kind === 'everyone') dropMember(db, conversation, user)
+    const place = placeOf(db, conversation, user)
+    switch (place?.kind) {
+      case 'group':
+        leaveGroup(context, conversation, user)
+        break
+      case 'everyone':
+        // Nobody is told of the comings and goings of all users.
+        dropMember(db, conversation, user)
+        break
+      case 'direct':
+        if (isDeleted(db, peerOf(place, user))) endConversation(context, conversation)
+        break
+    }
   }
+}
+
+function isDeleted(db: Database, user: number): boolean {
+  return userById(db, user)?.state === 'deleted'
 }
 
 export function changeRole(

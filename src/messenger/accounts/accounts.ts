@@ -9,6 +9,7 @@ import { removeFile } from '../files/in-messages.ts'
 import { leaveAll } from '../membership.ts'
 import type { StepsContext, WriteContext } from '../method.ts'
 import type { UserRole } from '../model.ts'
+import { attachedTo } from '../store/attachments.ts'
 import { type AuditAction, addAudit } from '../store/audit.ts'
 import { addMember } from '../store/conversations.ts'
 import { filesOf } from '../store/files.ts'
@@ -18,8 +19,9 @@ import { eraseUser, insertUser, otherAdmins, type UserRow, userById, userByKey }
 import { foldName, readDisplayName, readNickname } from './names.ts'
 import { checkNewPassword } from './passwords.ts'
 
-/** Files that are deleted in one transaction, each from all messages that have it. */
+/** Files of an account that are deleted in one transaction; fewer when so many messages had those before. */
 const FILES_SLICE = 20
+const MESSAGES_SLICE = 100
 
 export type Wanted = Readonly<{ nickname: string; key: string; displayName: string; password: string }>
 
@@ -59,11 +61,11 @@ export function createAccount(
 /** In slices before the account itself: a cut in between leaves an account that can be deleted again. */
 export async function deleteAccount(context: StepsContext, caller: Caller): Promise<void> {
   const { user } = caller
-  while ((await context.write(write => deleteSomeFiles(write, user))) === FILES_SLICE);
+  while (await context.write(write => deleteSomeFiles(write, user)));
   await context.write(write => {
     mustNotBeLastAdmin(write, user)
     // What was uploaded since, if anything.
-    while (deleteSomeFiles(write, user) === FILES_SLICE);
+    while (deleteSomeFiles(write, user));
     leaveAll(write, user)
     deleteSessions(write.db, user, '')
     eraseUser(write.db, user)
@@ -72,10 +74,16 @@ export async function deleteAccount(context: StepsContext, caller: Caller): Prom
   context.effects.end(user, '', disconnects.accountClosed)
 }
 
-function deleteSomeFiles(context: WriteContext, user: number): number {
+/** Answers whether there may be others. */
+function deleteSomeFiles(context: WriteContext, user: number): boolean {
   const files = filesOf(context.db, user, 0, FILES_SLICE)
-  for (const file of files) removeFile(context, file)
-  return files.length
+  let messages = 0
+  for (const file of files) {
+    if (messages >= MESSAGES_SLICE) return true
+    messages += attachedTo(context.db, file.id)
+    removeFile(context, file)
+  }
+  return files.length === FILES_SLICE
 }
 
 /** A user whom something can be done to. Throws `not_found` for those that there never were and who deleted themselves. */

@@ -2,9 +2,10 @@
 
 import type { Database } from './database.ts'
 
-/** Never goes back. */
+/** Never goes back. Of who has deleted the account nothing is noted: the last connections end after it. */
 export function sawUser(db: Database, user: number, ms: number): void {
-  db.run('UPDATE users SET last_seen_ms = max(last_seen_ms, ?) WHERE id = ?', ms, user)
+  const sql = "UPDATE users SET last_seen_ms = max(last_seen_ms, ?) WHERE id = ? AND state <> 'deleted'"
+  db.run(sql, ms, user)
 }
 
 /** 0: never. Undefined: there is no such user. */

@@ -123,8 +123,12 @@ export function setUserQuota(db: Database, user: number, bytes: number | null): 
   db.run('UPDATE users SET quota_bytes = ? WHERE id = ?', bytes, user)
 }
 
-/** The row stays for what the user wrote; nothing personal stays in it, and the nickname can be had by others. */
+/**
+ * The row stays for what the user wrote; nothing personal stays in it, and the nickname can be had by others. Nor does what
+ * others have shared with the user.
+ */
 export function eraseUser(db: Database, user: number): void {
+  db.run('DELETE FROM file_users WHERE user_id = ?', user)
   // No nickname can have a '#'.
   db.run(
     `UPDATE users SET state = 'deleted', role = 'user', nickname = 'deleted#' || id, nickname_key = 'deleted#' || id,

@@ -42,6 +42,7 @@ export type World = Readonly<{
   ) => Promise<any>
   outcome: (call: Partial<Call>) => Promise<CallOutcome>
   admit: (login: Login) => AdmissionOutcome
+  sweep: () => void
   signup: (nickname: string, more?: object, call?: Partial<Call>) => Promise<Entered>
   login: (nickname: string, password?: string, call?: Partial<Call>) => Promise<Entered>
   close: () => Promise<void>
@@ -119,6 +120,7 @@ export async function openWorld(changed: Partial<MessengerOptions> = {}): Promis
       })
       return admitted!
     },
+    sweep: () => messenger.sweep(clock.nowMs),
     signup: (nickname, more = {}, rest = {}) =>
       call(undefined, 'auth.signup', { nickname, password: PASSWORD, ...more }, rest),
     login: (nickname, password = PASSWORD, rest = {}) =>
