@@ -4,8 +4,12 @@ import { randomBytes } from 'node:crypto'
 import { symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { Effects } from '../../src/messenger/effects.ts'
 import { CallError } from '../../src/messenger/failures.ts'
 import { contentPath } from '../../src/messenger/files/paths.ts'
+import { FileSweep } from '../../src/messenger/files/sweep.ts'
+import type { WriteContext } from '../../src/messenger/method.ts'
+import { MESSAGES_PER_FILE_MAX } from '../../src/messenger/store/attachments.ts'
 import { EVERYONE } from '../../src/messenger/store/schema.ts'
 import { openFiles, sha256Of } from './files-world.ts'
 
@@ -153,6 +157,33 @@ describe('content', () => {
     expect(world.log).toEqual([])
   })
 
+  test('stays when the deletion of its file could not be stored', async () => {
+    const world = openFiles()
+    const ada = world.addUser('ada')
+    const [kept, gone] = [await world.upload(ada, randomBytes(10)), await world.upload(ada, randomBytes(10))]
+    await ada.call('file.delete', { id: gone.id })
+    const { db, options, clock } = world
+    // The sweep shares its transaction with a call, and then the disk is full.
+    const write = async <T>(work: (context: WriteContext) => T): Promise<T> => {
+      db.exec('BEGIN IMMEDIATE')
+      db.run('DELETE FROM files WHERE public_id = ?', kept.id)
+      work({ db, options, nowMs: clock.nowMs, effects: new Effects() })
+      db.exec('ROLLBACK')
+      throw new CallError('storage', 'the disk is full')
+    }
+    const errors: unknown[] = []
+    const sweep = new FileSweep({ db, options, write, onError: error => errors.push(error) })
+    sweep.sweep(clock.nowMs)
+    await sweep.close()
+    expect(errors).toHaveLength(1)
+    expect(world.hasContent(kept.sha256)).toBe(true)
+    const isGone = () => db.get('SELECT 1 FROM blobs WHERE sha256 = ?', gone.sha256) === undefined
+    await until(() => {
+      world.messenger.sweep(clock.nowMs)
+      return isGone() && !world.hasContent(gone.sha256)
+    })
+  })
+
   test('30: a link under the name of a blob is not followed, and gives way to the content', async () => {
     const world = openFiles()
     const ada = world.addUser('ada')
@@ -237,6 +268,18 @@ describe('34: whether a file may be had is asked at each request', () => {
     const file = await world.upload(ada, randomBytes(10), { visibility: 'public' })
     const send = { conversation: EVERYONE, client_id: '1', text: 'x', attachments: [file.id] }
     await expect(bob.call('message.send', send)).rejects.toThrow('not found')
+  })
+
+  test('a file goes into a bounded number of messages', async () => {
+    const world = openFiles()
+    const ada = world.addUser('ada')
+    const file = await world.upload(ada, randomBytes(10))
+    const send = (n: number) =>
+      ada.call('message.send', { everyone: true, client_id: `${n}`, text: 'x', attachments: [file.id] })
+    await Promise.all(Array.from({ length: MESSAGES_PER_FILE_MAX }, (_, n) => send(n)))
+    await expect(send(MESSAGES_PER_FILE_MAX)).rejects.toMatchObject({ code: 1006 })
+    await ada.call('message.delete', { conversation: EVERYONE, seq: 1 })
+    await send(MESSAGES_PER_FILE_MAX)
   })
 
   test('a file that is named anew is so in the messages that have it, and in their search', async () => {

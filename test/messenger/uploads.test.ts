@@ -1,7 +1,7 @@
 // Resumable uploads: cut anywhere, gone on with at another shard, and never another file than what was sent.
 
 import { randomBytes, randomInt } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -329,10 +329,15 @@ describe('an upload', () => {
     world.db.run('DELETE FROM files WHERE public_id = ?', kept.id)
     world.db.run('DELETE FROM blobs WHERE sha256 = ?', kept.sha256)
     writeFileSync(join(path, 'uploads', 'A'.repeat(22)), 'x')
+    mkdirSync(join(path, 'thumbs', 'ab'), { recursive: true })
+    for (const ending of ['.webp', '.view.webp']) {
+      writeFileSync(join(path, 'thumbs', 'ab', `${'ab'.repeat(32)}${ending}`), 'x')
+    }
     await world.close()
     const after = openFiles({ path })
     after.clock.nowMs += 3_600_000
     after.messenger.sweep(after.clock.nowMs)
     await until(() => !after.hasContent(kept.sha256) && after.names('uploads').length === 0)
+    await until(() => after.names('thumbs').every(name => !name.endsWith('.webp')))
   })
 })

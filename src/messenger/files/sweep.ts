@@ -35,6 +35,7 @@ const CLOCK_SLACK_MS = 2_000
 const STUCK_AFTER_MS = 48 * 3_600_000
 const PARTS: readonly Part[] = ['original', 'view', 'thumbnail']
 const BLOB_NAME = /^[0-9a-f]{64}$/
+const PREVIEW_NAME = /^([0-9a-f]{64})(?:\.view)?\.webp$/
 
 export type FileSweepOptions = Readonly<{
   db: Database
@@ -102,29 +103,44 @@ export class FileSweep {
       if (!known.has(name) && (await isOlder(join(uploads, name), startedMs)))
         await unlink(join(uploads, name))
     }
-    for (const folder of await readdir(join(path, DIRECTORIES.blobs))) {
-      const names = await readdir(join(path, DIRECTORIES.blobs, folder))
-      for (const name of names.filter(name => BLOB_NAME.test(name))) await this.#clearBlob(name, startedMs)
+    await this.#clearContent(DIRECTORIES.blobs, startedMs, name => (BLOB_NAME.test(name) ? name : undefined))
+    await this.#clearContent(DIRECTORIES.thumbs, startedMs, name => PREVIEW_NAME.exec(name)?.[1])
+  }
+
+  /** `hashOf`: the hash that a name begins with; undefined: the file is none of ours. */
+  async #clearContent(
+    kind: 'blobs' | 'thumbs',
+    startedMs: number,
+    hashOf: (name: string) => string | undefined,
+  ): Promise<void> {
+    const root = join(this.#o.options.path, kind)
+    for (const folder of await readdir(root)) {
+      for (const name of await readdir(join(root, folder))) {
+        const sha256 = hashOf(name)
+        if (sha256 !== undefined) await this.#clearBlob(sha256, join(root, folder, name), startedMs)
+      }
     }
   }
 
+  /**
+   * Which ones is read before: that nothing needs them is durable. What a call of the same transaction deletes may come
+   * back with it when it fails, and then its content must still be there.
+   */
   async #sweepBlobs(): Promise<void> {
-    if (unusedBlobs(this.#o.db, 1).length === 0) return
+    const unused = unusedBlobs(this.#o.db, BLOBS_PER_SWEEP)
+    if (unused.length === 0) return
     const { path } = this.#o.options
     const moved = await this.#o.write(({ db }) =>
-      unusedBlobs(db, BLOBS_PER_SWEEP).flatMap(sha256 => {
-        dropBlob(db, sha256)
-        return retire(path, sha256)
-      }),
+      unused.flatMap(sha256 => (dropBlob(db, sha256) ? retire(path, sha256) : [])),
     )
     for (const one of moved) await unlink(one).catch(() => {})
   }
 
   /** A file that came before this start and has no row: a crash came in between. */
-  async #clearBlob(sha256: string, startedMs: number): Promise<void> {
-    const { db, options, write } = this.#o
+  async #clearBlob(sha256: string, path: string, startedMs: number): Promise<void> {
+    const { db, write } = this.#o
     if (hasBlob(db, sha256)) return
-    if (!(await isOlder(contentPath(options.path, sha256, 'original'), startedMs))) return
+    if (!(await isOlder(path, startedMs))) return
     const moved = await write(context =>
       hasBlob(context.db, sha256) ? [] : retire(context.options.path, sha256),
     )

@@ -203,8 +203,9 @@ export function unusedBlobs(db: Database, limit: number): string[] {
   return db.all<{ sha256: string }>(sql, limit).map(({ sha256 }) => sha256)
 }
 
-export function dropBlob(db: Database, sha256: string): void {
-  db.run('DELETE FROM blobs WHERE sha256 = ? AND files = 0', sha256)
+/** Answers whether it is gone: no file has it. */
+export function dropBlob(db: Database, sha256: string): boolean {
+  return db.run('DELETE FROM blobs WHERE sha256 = ? AND files = 0', sha256).changes === 1
 }
 
 export function hasBlob(db: Database, sha256: string): boolean {
