@@ -262,6 +262,11 @@ export const migrations: readonly string[] = [
   CREATE VIRTUAL TABLE message_parts USING fts5(
     text, names, tags, content='', contentless_delete=1, detail=full, tokenize='trigram remove_diacritics 1'
   );
+  -- Each commit adds a piece to an index, and pieces are merged when there are so many. Measured with 1,000,000 messages and
+  -- five in a commit: 8 takes half the time of the default 4, and the slowest hundredth of commits an eighth; more than 8
+  -- saves nothing, and all pieces are read by each search.
+  INSERT INTO message_words (message_words, rank) VALUES ('automerge', 8);
+  INSERT INTO message_parts (message_parts, rank) VALUES ('automerge', 8);
   -- rowid = files.id.
   CREATE VIRTUAL TABLE file_words USING fts5(
     name, tags, content='', contentless_delete=1, tokenize='trigram remove_diacritics 1'
