@@ -9,6 +9,7 @@ import { Asks, type ReceivedAsk } from '../channel/asks.ts'
 import type { Outcome } from '../channel/home.ts'
 import { createMessenger, type Messenger } from '../messenger/core.ts'
 import { resetGauges, slots } from '../metrics/slots.ts'
+import { errors } from '../protocol/codes.ts'
 import type { Answer, AskKind } from '../protocol/envelope.ts'
 import { CountTable } from '../shared/count-table.ts'
 import { rowOf } from '../shared/counters.ts'
@@ -65,10 +66,14 @@ export class MessengerCore {
     const { receive } = this.#asks
     this.#links.open(receive.bind(this.#asks), error => this.#onError('ring', error))
     this.#every(SAMPLE_MS, () => this.#sample())
-    this.#every(SWEEP_MS, () => this.#messenger.sweep(wallMs()))
+    this.#every(SWEEP_MS, () => {
+      if (!this.#finished) this.#messenger.sweep(wallMs())
+    })
   }
 
   #serve(received: ReceivedAsk, answered: (outcome: Outcome<Answer<AskKind>>) => void): void {
+    // From a shard that tidies up behind its closed connections.
+    if (this.#finished) return answered({ ok: false, error: errors.internal })
     switch (received.kind) {
       case 'call':
         return this.#messenger.call(received.ask, outcome => {

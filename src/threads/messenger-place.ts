@@ -73,6 +73,7 @@ export class MessengerPlace {
     this.#state = 'starting'
     this.#startedMs = monotonicMs()
     this.#ended = Promise.withResolvers()
+    this.#finished = Promise.withResolvers()
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const worker = new Worker(new URL('./messenger.ts', import.meta.url), {
       workerData: { topology: this.#topology, messenger: this.#messenger },

@@ -47,7 +47,7 @@ main.on('message', (message: ToMessenger) => {
       return
     case 'finish':
       // An error on the way is one that escaped.
-      void core?.finish().then(() => tell({ kind: 'finished' }))
+      if (!failed) void core?.finish().then(() => tell({ kind: 'finished' }))
       return
     case 'close':
       if (!failed) void close()

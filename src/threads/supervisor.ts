@@ -70,6 +70,8 @@ export class Supervisor {
   readonly #messenger: MessengerPlace | undefined
   /** The first start: the ways between shards are made when all of them are there. */
   #starting = true
+  /** These are made; whoever comes up from now on gets its own. */
+  #joined = false
   readonly #allReady = Promise.withResolvers<void>()
   #stopping = false
 
@@ -138,6 +140,7 @@ export class Supervisor {
     // A shard that fails ends the wait for the others.
     await Promise.race([accepting, Promise.all([this.#allReady.promise, this.#messenger?.start()])])
     for (let each = 0; each < shards; each++) this.#connect(each, each)
+    this.#joined = true
     await Promise.race([accepting, prepare()])
     for (let each = 0; each < shards; each++) this.tell(each, { kind: 'accept' })
     await accepting
@@ -224,7 +227,7 @@ export class Supervisor {
 
   /** The messenger is live. At the first start the shards are joined with it when all are there. */
   #joinMessenger(): void {
-    if (this.#starting) return
+    if (!this.#joined) return
     for (const [shard, { state }] of this.#places.entries()) {
       if (state.kind !== 'live') continue
       const [endThere, endHere] = this.#pair(shard, this.#messenger!.peer)
