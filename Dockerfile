@@ -24,7 +24,8 @@ ENV NODE_ENV=production \
     FANWIRE_HTTP_SERVER_ADDRESS=0.0.0.0 \
     FANWIRE_HTTP_SERVER_INTERNAL_ADDRESS=0.0.0.0 \
     FANWIRE_TCP_ADDRESS=0.0.0.0
-# Where histories outlast a stop in order, if shutdown.history_path says so. A new volume takes owner and mode from here.
+# What outlasts the container: histories after a stop in order, if shutdown.history_path says so, and all that the messenger
+# keeps, if messenger.path does. A new volume takes owner and mode from here.
 RUN install -d -o 1000 -g 1000 -m 0700 /var/lib/fanwire
 # The user "node" by its number, so that an orchestrator can see that it is not root. Nothing in /app is its own.
 USER 1000:1000

@@ -2,11 +2,12 @@
 // what they promise (ports, times, versions) is what the relay does. No container engine is needed.
 
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import packageJson from '../../package.json' with { type: 'json' }
 import { type LoadedConfig, loadConfig } from '../../src/config/load.ts'
+import { findWarnings } from '../../src/config/warnings.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
@@ -122,6 +123,13 @@ describe('compose.yaml', () => {
     expect(config.http_server.address).toBe('0.0.0.0')
   })
 
+  test('with no key of tokens it is closed, and not open', () => {
+    const { config, profile } = loadAsComposed({ FANWIRE_HTTP_API_KEY: 'other' })
+    expect(profile).toBe('configured')
+    expect(config.client).toMatchObject({ insecure: false, allow_anonymous_connect_without_token: false })
+    expect(findWarnings(config, profile).join()).toMatch(/no client can connect/)
+  })
+
   test('passes on the origins of the operator', () => {
     const { config } = loadAsComposed({
       ...SECRETS,
@@ -130,12 +138,28 @@ describe('compose.yaml', () => {
     expect(config.client.allowed_origins).toEqual(['https://a.example', 'https://b.example'])
   })
 
+  test('with the messenger clients need no token of a back end, and its data outlasts the container', () => {
+    const { config } = loadAsComposed({
+      FANWIRE_HTTP_API_KEY: 'other',
+      FANWIRE_MESSENGER_ENABLED: 'true',
+      FANWIRE_HTTP_SERVER_TRUSTED_PROXIES: '172.18.0.1',
+    })
+    expect(config.messenger.enabled).toBe(true)
+    expect(config.http_server.trusted_proxies).toEqual(['172.18.0.1'])
+    const kept = services.relay.volumes.map((volume: string) => volume.split(':')[1])
+    for (const path of [config.messenger.path, config.shutdown.history_path]) {
+      expect(kept).toContain(dirname(path))
+    }
+    expect(loadAsComposed(SECRETS).config.messenger.enabled).toBe(false)
+  })
+
   test('has no secret of its own, and stops where one is missing', () => {
     const example = read('deploy/env.example')
     const needed = read('compose.yaml').match(/\$\{\w*(?:SECRET|KEY|PASSWORD)\w*[^}]*\}/g) ?? []
     expect(needed).toHaveLength(3)
     for (const text of needed) {
-      expect(text).toMatch(/^\$\{\w+:\?/)
+      // The key of tokens is empty with the messenger, so only its line has to be there: nobody can connect without it.
+      expect(text).toMatch(text.includes('TOKEN') ? /^\$\{\w+\?/ : /^\$\{\w+:\?/)
       expect(example).toMatch(new RegExp(`^${/\w+/.exec(text)![0]}=$`, 'm'))
     }
   })

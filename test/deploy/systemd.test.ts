@@ -29,10 +29,15 @@ function environment(): Record<string, string> {
   const secrets = readFileSync(join(ROOT, 'deploy/env.example'), 'utf8')
     .split('\n')
     .filter(line => /^\w+=$/.test(line))
-    .map(line => `${line}${line.startsWith('FANWIRE_CLIENT_ALLOWED') ? '' : 'secret'}`)
+    .map(line => `${line}${/SECRET|KEY|PASSWORD/.test(line) ? 'secret' : ''}`)
   return Object.fromEntries(
     [...valuesOf('Environment'), ...secrets].map(pair => pair.split('=', 2) as [string, string]),
   )
+}
+
+function shippedConfiguration(path: string): string {
+  expect(path).toBe('/etc/fanwire/fanwire.yaml')
+  return readFileSync(join(ROOT, 'deploy/fanwire.yaml'), 'utf8')
 }
 
 test('starts the program of this project by the Node that it brings', () => {
@@ -45,17 +50,26 @@ test('starts the program of this project by the Node that it brings', () => {
 
 test('with the shipped configuration and secrets the relay starts: its variables are options', () => {
   const env = environment()
-  const readFile = (path: string) => {
-    expect(path).toBe('/etc/fanwire/fanwire.yaml')
-    return readFileSync(join(ROOT, 'deploy/fanwire.yaml'), 'utf8')
-  }
-  const { config, profile } = loadConfig({ argv: [], env, readFile })
+  const { config, profile } = loadConfig({ argv: [], env, readFile: shippedConfiguration })
   expect(profile).toBe('configured')
   // Behind a proxy on the same machine.
   expect(config.http_server).toMatchObject({ address: '127.0.0.1', internal_address: '127.0.0.1' })
   expect(config.client.token.hmac_secret_key).toBe('secret')
+  expect(config.messenger.enabled).toBe(false)
   const timeoutMs = Number(/^(\d+)s$/.exec(only('TimeoutStopSec'))![1]) * 1_000
   expect(timeoutMs).toBeGreaterThan(config.shutdown.termination_timeout)
+})
+
+test('with the messenger it keeps its data in the directory that the unit gives it', () => {
+  const env: Record<string, string> = {
+    ...environment(),
+    FANWIRE_CLIENT_TOKEN_HMAC_SECRET_KEY: '',
+    FANWIRE_MESSENGER_ENABLED: 'true',
+  }
+  const { config } = loadConfig({ argv: [], env, readFile: shippedConfiguration })
+  expect(config.messenger.enabled).toBe(true)
+  expect(dirname(config.messenger.path)).toBe(`/var/lib/${only('StateDirectory')}`)
+  expect(dirname(config.shutdown.history_path)).toBe(`/var/lib/${only('StateDirectory')}`)
 })
 
 test('a wrong configuration is not tried again and again', () => {
