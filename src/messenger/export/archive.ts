@@ -26,10 +26,19 @@ export function writeArchive(
   const attached = new Map<string, FileRecord>()
   // The archive says 'error' on itself only.
   zip.on('error', error => output.destroy(error instanceof Error ? error : new Error(String(error))))
+  // What is read when nobody writes it any more (the disk is full, say) is closed.
+  let reading: Readable | undefined
+  output.once('close', () => reading?.destroy())
+  const read = (file: FileRecord) => async () => {
+    const path = contentPath(options.path, file.sha256, 'original')
+    const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+    reading = handle.createReadStream()
+    return reading
+  }
   const page = Readable.from(pageOf(db, conversation, slices, attached), { objectMode: false })
   // Only when the page was read to its end is it known what is attached.
   page.once('end', () => {
-    for (const file of attached.values()) addFile(zip, options.path, file)
+    for (const file of attached.values()) addFile(zip, file, read(file))
     zip.end()
   })
   zip.addReadStream(page, 'index.html', { mode: 0o600 })
@@ -61,12 +70,11 @@ function learnNames(db: Database, names: Map<number, string>, messages: readonly
 }
 
 /** Opened when its turn comes. Not compressed: images and archives, which most of them are, already are. */
-function addFile(zip: ZipFile, dataPath: string, file: FileRecord): void {
-  const path = contentPath(dataPath, file.sha256, 'original')
+function addFile(zip: ZipFile, file: FileRecord, read: () => Promise<Readable>): void {
   const options = { size: file.size, compress: false, mtime: new Date(file.created_ms), mode: 0o600 }
   zip.addReadStreamLazy(pathInArchive(file), options, done => {
-    open(path, constants.O_RDONLY | constants.O_NOFOLLOW).then(
-      handle => done(null, handle.createReadStream()),
+    read().then(
+      stream => done(null, stream),
       error => done(error, Readable.from([])),
     )
   })
