@@ -94,7 +94,7 @@ const changes = reads({
   name: 'message.changes',
   access: 'user',
   about:
-    'All that changed in a conversation behind a rev, ascending: messages in the form that they have now, and other events. Ask again behind the last rev until complete is true.',
+    'All that changed in a conversation behind a rev, ascending: messages in the form that they have now, and other events (of these the newest 1,000 are kept). Ask again behind the last rev until complete is true.',
   input: z.strictObject({
     conversation: id,
     after_rev: z.int().min(0),

@@ -148,7 +148,8 @@ const logoutEverywhere = writes({
     const except = except_current ? caller.session : ''
     const ended = deleteSessions(context.db, caller.user, except)
     context.effects.end(caller.user, '', disconnects.sessionEnded, except)
-    note(context, caller, 'logout_everywhere', userTarget(caller.user), `${ended} ended`)
+    // Who calls it again and again is not to fill the log with nothing.
+    if (ended > 0) note(context, caller, 'logout_everywhere', userTarget(caller.user), `${ended} ended`)
     return { ended }
   },
 })

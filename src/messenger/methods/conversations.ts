@@ -247,6 +247,7 @@ const setsRetention = writes({
 const mutes = writes({
   name: 'conversation.mute',
   access: 'user',
+  rated: true,
   about:
     'Whether the caller wants to be left alone by a conversation. Clients keep to it; messages come as ever.',
   input: z.object({ conversation: id, muted: z.boolean() }),

@@ -76,6 +76,7 @@ const list = reads({
 const updateProfile = writes({
   name: 'user.update_profile',
   access: 'user',
+  rated: true,
   about: 'Sets the display name; "": the nickname.',
   input: z.object({ display_name: z.string().max(2 * NAME_INPUT_LENGTH_MAX) }),
   output: z.object({ user }),

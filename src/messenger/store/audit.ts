@@ -3,6 +3,9 @@
 
 import type { Database } from './database.ts'
 
+/** Some 200 MB. Whoever guesses passwords for a year writes no more than that. */
+export const AUDIT_ROWS_MAX = 1_000_000
+
 export type AuditAction =
   | 'signup'
   | 'login'
@@ -43,8 +46,9 @@ export type AuditRow = Readonly<{
   address: string
 }>
 
+/** Past a number of entries the oldest goes. */
 export function addAudit(db: Database, entry: AuditEntry): void {
-  db.run(
+  const { lastId } = db.run(
     'INSERT INTO audit (at_ms, actor_id, action, target, detail, address) VALUES (?, ?, ?, ?, ?, ?)',
     entry.nowMs,
     entry.actor,
@@ -53,6 +57,7 @@ export function addAudit(db: Database, entry: AuditEntry): void {
     entry.detail,
     entry.address,
   )
+  db.run('DELETE FROM audit WHERE id <= ?', lastId - AUDIT_ROWS_MAX)
 }
 
 /** Newest first, before one of them (0: from the newest). `actor` 0 and `action` '': any. */

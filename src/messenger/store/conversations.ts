@@ -138,9 +138,16 @@ export function bumpRev(db: Database, conversation: number): number {
 }
 
 /** Keeps a change that is no message's, for who asks what was missed. */
+/** Of a conversation so many are kept, the newest. */
+export const CHANGES_MAX = 1_000
+
 export function addChange(db: Database, conversation: number, rev: number, event: ConversationEvent): void {
   const sql = 'INSERT INTO changes (conversation_id, rev, event) VALUES (?, ?, ?)'
   db.run(sql, conversation, rev, JSON.stringify(event))
+  const old = `
+    DELETE FROM changes WHERE conversation_id = ?1 AND rev <= (
+      SELECT rev FROM changes WHERE conversation_id = ?1 ORDER BY rev DESC LIMIT 1 OFFSET ${CHANGES_MAX})`
+  db.run(old, conversation)
 }
 
 export function makeConversation(

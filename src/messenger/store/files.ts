@@ -145,6 +145,9 @@ function countUp(db: Database, bytes: number, nowMs: number): void {
   db.run(sql, Math.floor(nowMs / HOUR_MS), bytes)
 }
 
+/** Single downloads that are kept, of all files: some 100 MB. Their counts stay. */
+export const DOWNLOAD_ROWS_MAX = 1_000_000
+
 /** A download that came to its end. */
 export function countDownload(db: Database, file: number, user: number, bytes: number, nowMs: number): void {
   db.run(
@@ -152,13 +155,14 @@ export function countDownload(db: Database, file: number, user: number, bytes: n
     bytes,
     file,
   )
-  db.run(
+  const { lastId } = db.run(
     'INSERT INTO downloads (file_id, user_id, bytes, at_ms) VALUES (?, ?, ?, ?)',
     file,
     user,
     bytes,
     nowMs,
   )
+  db.run('DELETE FROM downloads WHERE id <= ?', lastId - DOWNLOAD_ROWS_MAX)
   const sql =
     'INSERT INTO hours (hour, bytes_down, downloads) VALUES (?, ?, 1) ' +
     'ON CONFLICT DO UPDATE SET bytes_down = bytes_down + excluded.bytes_down, downloads = downloads + 1'

@@ -23,6 +23,9 @@ export const FINISHING = 'finishing'
 /** For who has as many uploads as are allowed. */
 const RETRY_AFTER_MS = 2_000
 
+/** Each file takes rows and names on the disk, even an empty one. */
+export const FILES_MAX = 100_000
+
 type Limits = Pick<MessengerOptions, 'file_size' | 'user_quota' | 'total_quota' | 'uploads_per_user'>
 
 /** Throws too_large, rate or quota. */
@@ -33,6 +36,7 @@ export function reserveUpload(db: Database, upload: UploadRow, limits: Limits): 
   const { uploads, used, quota } = roomOf(db, owner_id, limits)
   if (uploads >= limits.uploads_per_user)
     throw new CallError('rate', `${uploads} unfinished uploads`, RETRY_AFTER_MS)
+  if (hasFiles(db, owner_id, FILES_MAX)) throw new CallError('quota', `you have ${FILES_MAX} files`)
   if (used + size > quota) throw new CallError('quota', `${used} of your ${quota} bytes are taken`)
   const { stored_bytes, reserved_bytes } = storageTotals(db)
   if (stored_bytes + reserved_bytes + size > limits.total_quota)
@@ -47,6 +51,11 @@ export function reserveUpload(db: Database, upload: UploadRow, limits: Limits): 
     upload.holder,
     upload.used_ms,
   )
+}
+
+function hasFiles(db: Database, owner: number, atLeast: number): boolean {
+  const sql = 'SELECT 1 FROM files WHERE owner_id = ? LIMIT 1 OFFSET ?'
+  return db.get(sql, owner, atLeast - 1) !== undefined
 }
 
 /** `used`: with what is reserved. */
