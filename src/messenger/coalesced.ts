@@ -1,6 +1,6 @@
 // Effects of which only the newest counts: marks of how far members have read, and who is typing. The messenger's thread.
-// Invariant: however many calls there are, a conversation gets one publication of marks in MARKS_INTERVAL_MS, and one of
-// typing per user in TYPING_INTERVAL_MS.
+// Invariant: however many calls there are, a conversation gets one publication of marks in MARKS_INTERVAL_MS, and in
+// TYPING_INTERVAL_MS one per user of typing, and one that this has ended.
 
 import type { Effect } from './effects.ts'
 import type { ConversationEvent } from './model.ts'
@@ -10,6 +10,8 @@ const TYPING_INTERVAL_MS = 2_000
 /** Marks that wait, and typing users that are remembered; past it the marks go at once, the oldest is forgotten. */
 const ENTRIES_MAX = 10_000
 
+type Typing = Extract<ConversationEvent, { type: 'typing' }>
+type Shown = Readonly<{ atMs: number; typing: boolean }>
 type Mark = Extract<ConversationEvent, { type: 'marks' }>['marks'][number]
 
 export class Coalesced {
@@ -19,8 +21,8 @@ export class Coalesced {
   readonly #marks = new Map<number, Map<number, Mark>>()
   /** Marks of users for their own devices, the newest of each conversation. */
   readonly #own = new Map<string, Effect>()
-  /** When a user was last shown as typing or not, the oldest first. */
-  readonly #typing = new Map<string, number>()
+  /** How a user was last shown, the oldest first. */
+  readonly #typing = new Map<string, Shown>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(nowMs: () => number, carryOut: (effect: Effect) => void) {
@@ -35,7 +37,7 @@ export class Coalesced {
       return this.#later()
     }
     if (effect.kind !== 'publish') return false
-    if (effect.event.type === 'typing') return !this.#mayShow(effect.conversation, effect.event.user)
+    if (effect.event.type === 'typing') return !this.#mayShow(effect.conversation, effect.event)
     if (effect.event.type !== 'marks') return false
     let marks = this.#marks.get(effect.conversation)
     if (marks === undefined) {
@@ -74,13 +76,16 @@ export class Coalesced {
     }
   }
 
-  #mayShow(conversation: number, user: number): boolean {
+  #mayShow(conversation: number, { user, typing }: Typing): boolean {
     const key = `${conversation}:${user}`
     const nowMs = this.#nowMs()
-    const shownMs = this.#typing.get(key)
-    if (shownMs !== undefined && nowMs - shownMs < TYPING_INTERVAL_MS) return false
+    const shown = this.#typing.get(key)
+    const isSoon = shown !== undefined && nowMs - shown.atMs < TYPING_INTERVAL_MS
+    // Who was shown as typing is not to stay so.
+    const isEnd = shown?.typing === true && !typing
+    if (isSoon && !isEnd) return false
     this.#typing.delete(key)
-    this.#typing.set(key, nowMs)
+    this.#typing.set(key, { atMs: isSoon ? shown.atMs : nowMs, typing })
     const [oldest] = this.#typing.keys()
     if (this.#typing.size > ENTRIES_MAX && oldest !== undefined) this.#typing.delete(oldest)
     return true

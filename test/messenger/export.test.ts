@@ -118,6 +118,22 @@ describe('who may export', () => {
     await expect(stranger).rejects.toMatchObject({ code: 101 })
     await expect(ann.call('export.prepare', input)).rejects.toThrow()
   })
+
+  test('who is removed while it is made gets nothing', async () => {
+    const world = openMessenger()
+    const [ann, ben] = [world.addUser('ann'), world.addUser('ben')]
+    const { conversation } = await ann.call('conversation.create_group', { name: 'Ours', members: [ben.id] })
+    const { run } = world.pool
+    Object.assign(world.pool, {
+      run: async (kind: 'exportConversation', input: any) => {
+        const made = await run(kind, input)
+        await ann.call('conversation.remove', { conversation: conversation.id, user: ben.id })
+        return made
+      },
+    })
+    const input = { conversation: conversation.id, format: 'jsonl' }
+    await expect(prepare(world, ben, input)).rejects.toMatchObject({ code: 1000 })
+  })
 })
 
 describe('the page', () => {

@@ -269,22 +269,24 @@ test('marks go forward only, and are told together', async () => {
   expect((await ben.call('conversation.get', { conversation: 1 })).conversation.unread).toBe(0)
 })
 
-test('typing is shown, not stored, and at most once in two seconds', async () => {
+test('typing is shown, not stored, at most once in two seconds, and its end', async () => {
   const { ann, ben, cem, relay, clock, groupOf } = open()
   const group = await groupOf(ann, ben)
   const type = (user: TestUser, typing: boolean) =>
     user.call('message.typing', { conversation: group, typing })
   await type(ann, true)
   await expect.poll(() => relay.eventsOf(`im:c:${group}`).length, PATIENTLY).toBe(1)
-  await type(ann, false)
+  for (const typing of [true, false, false, true]) await type(ann, typing)
+  await expect.poll(() => relay.eventsOf(`im:c:${group}`).length, PATIENTLY).toBe(2)
   clock.nowMs += 2_000
-  await type(ann, false)
+  await type(ann, true)
   await expect(type(cem, true)).rejects.toMatchObject(NOT_FOUND)
   await expect
     .poll(() => relay.eventsOf(`im:c:${group}`))
     .toEqual([
       { type: 'typing', user: ann.id, typing: true },
       { type: 'typing', user: ann.id, typing: false },
+      { type: 'typing', user: ann.id, typing: true },
     ])
 })
 

@@ -332,7 +332,7 @@ const typing = inSteps({
   name: 'message.typing',
   access: 'user',
   about:
-    'Shows members that the caller is typing, or no longer is. Kept nowhere, shown once in two seconds at most, and not in large conversations.',
+    'Shows members that the caller is typing, or no longer is. Kept nowhere, shown once in two seconds at most (and once that it ended), and not in large conversations.',
   input: z.object({ conversation: id, typing: z.boolean().default(true) }),
   output: z.object({}),
   fails: ['not_found'],

@@ -187,7 +187,7 @@ export const migrations: readonly string[] = [
     bytes INTEGER NOT NULL,
     at_ms INTEGER NOT NULL
   ) STRICT;
-  CREATE INDEX downloads_by_file ON downloads (file_id, at_ms);
+  CREATE INDEX downloads_by_file ON downloads (file_id, id);
   CREATE INDEX downloads_by_time ON downloads (at_ms);
 
   -- Unfinished uploads: their whole size counts against the quota from the start.
