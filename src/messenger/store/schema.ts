@@ -54,6 +54,7 @@ export const migrations: readonly string[] = [
     retention_days INTEGER,
     member_count INTEGER NOT NULL DEFAULT 0
   ) STRICT;
+  CREATE INDEX conversations_by_maker ON conversations (created_by, created_ms);
   -- Nobody is in them any more: what is left of them is deleted in slices.
   CREATE INDEX conversations_abandoned ON conversations (id) WHERE member_count = 0 AND kind <> 'everyone';
 
