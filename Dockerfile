@@ -16,7 +16,7 @@ LABEL org.opencontainers.image.title="fanwire" \
       org.opencontainers.image.licenses="Apache-2.0"
 WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
-COPY package.json LICENSE ./
+COPY package.json LICENSE NOTICE ./
 COPY src ./src
 # A container has a network of its own, and who reaches it is decided by what is published. Without a configuration the
 # relay does not start with these, and says why: it would be open to everybody.

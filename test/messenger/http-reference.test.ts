@@ -13,7 +13,7 @@ import { openHttp } from './http-world.ts'
 const ROOT = join(import.meta.dirname, '..', '..')
 const read = (...path: string[]) => readFileSync(join(ROOT, ...path), 'utf8')
 const document: any = openapi(methods.values())
-const WRITE = 'is old: write it anew with `fanwire api-reference`'
+const WRITE = 'is old: write it anew with `npm run reference`'
 
 async function printed(...argv: string[]): Promise<string> {
   let text = ''

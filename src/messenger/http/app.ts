@@ -101,7 +101,7 @@ function noRoute(app: Hono<HttpEnv>, method: string, path: string): HttpFailure 
 
 let description: Promise<string> | undefined
 
-/** Written by docs/write.ts, so that no shard needs the definitions of all methods. */
+/** Written by `npm run reference`, so that no shard needs the definitions of all methods. */
 function openapi(): Promise<string> {
   description ??= readFile(new URL('openapi.json', import.meta.url), 'utf8')
   return description
