@@ -44,7 +44,7 @@ function sectionsOf(text: string): string[] {
 }
 
 test('names options that exist', () => {
-  const named = [...page.matchAll(/`((?:client|channel|shutdown|http_api|http_server|tcp)\.[\w.]+)`/g)].map(
+  const named = [...page.matchAll(/`((?:client|channel|shutdown|http_api|http_server|messenger|tcp)\.[\w.]+)`/g)].map(
     ([, key]) => key!,
   )
   expect(named.length).toBeGreaterThan(5)
