@@ -44,9 +44,9 @@ function sectionsOf(text: string): string[] {
 }
 
 test('names options that exist', () => {
-  const named = [...page.matchAll(/`((?:client|channel|shutdown|http_api|http_server|messenger|tcp)\.[\w.]+)`/g)].map(
-    ([, key]) => key!,
-  )
+  const named = [
+    ...page.matchAll(/`((?:client|channel|shutdown|http_api|http_server|messenger|tcp)\.[\w.]+)`/g),
+  ].map(([, key]) => key!)
   expect(named.length).toBeGreaterThan(5)
   expect(named.filter(key => !optionsByKey.has(key))).toEqual([])
 })
