@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { failures } from '../../src/messenger/failures.ts'
 import { methods } from '../../src/messenger/methods/registry.ts'
 import type { Call, MessengerPort } from '../../src/protocol/call.ts'
+import { PATIENTLY } from '../support/messenger.ts'
 import { ORIGIN, OTHER_ORIGIN, openHttp, type TestHttp } from './http-world.ts'
 
 const PASSWORD = 'correct horse battery'
@@ -452,6 +453,19 @@ describe('an export', () => {
     const answer = await get(http, query, { nobody: undefined, stranger, member: token }[who])
     expect(answer.status).toBe(status)
     expect(left()).toEqual([])
+  })
+
+  test('21: is sent to a user twice at a time, and again when one was read or given up', async () => {
+    const { http, token, left } = await withMessages()
+    const [first, second] = [await get(http, '', token), await get(http, '', token)]
+    const refused = await get(http, '', token)
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '10'])
+    expect(left()).toEqual([])
+    await first.body!.cancel()
+    await expect.poll(async () => (await get(http, '', token)).status, PATIENTLY).toBe(200)
+    expect((await get(http, '', token)).status).toBe(429)
+    await second.text()
+    await expect.poll(async () => (await get(http, '', token)).status, PATIENTLY).toBe(200)
   })
 
   test('is not made for its length alone', async () => {

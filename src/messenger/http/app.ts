@@ -41,9 +41,10 @@ export function createMessengerHttp(o: MessengerHttpOptions): MessengerHttp {
   const { port, options, dataPath, isPageAllowed, addressOf, nowMs, onError } = o
   const { call, callText } = createCalls(port)
   const files = createFilesApp({ call, dataPath, options, nowMs })
+  const exports = { call, dataPath, sending: new Map<number, number>() }
   const app = new Hono<HttpEnv>()
   app.post('/messenger/rpc/:method', c => serveRpc(c, callText, options))
-  app.get('/messenger/conversations/:id/export', c => serveExport(c, call, dataPath))
+  app.get('/messenger/conversations/:id/export', c => serveExport(c, exports))
   app.get('/messenger/openapi.json', async () => jsonAnswer(await openapi()))
   app.route('/messenger', files.app)
   app.notFound(c => {

@@ -152,6 +152,7 @@ const prepareExport = inSteps({
     bytes: z.int(),
     name: z.string(),
     type: z.string(),
+    user: id,
   }),
   fails: ['unauthorized', 'not_found', 'too_large'],
   run: async ({ db, options, pool }, caller, { conversation, format }) => {
@@ -161,7 +162,12 @@ const prepareExport = inSteps({
     // Who was removed meanwhile gets nothing; the sweep deletes the file.
     mayRead({ db, options }, conversation, caller)
     const { ending, type } = FORMATS[format]
-    return { ...written, name: cleanName(`${conversationTitle(db, conversation)}.${ending}`), type }
+    return {
+      ...written,
+      name: cleanName(`${conversationTitle(db, conversation)}.${ending}`),
+      type,
+      user: caller.user,
+    }
   },
 })
 
