@@ -17,8 +17,11 @@ const STRANGERS_PREFIX = 'auth.'
 const STRANGERS_CALLS_MAX = 10
 /** Nickname, password and display name, each character written as \uXXXX, have less. */
 const STRANGERS_DATA_LENGTH_MAX = 4096
-/** A client asks for a few things at once; what it has not read yet is bounded by its outbox, not by this. */
-const OPEN_CALLS_MAX = 32
+/**
+ * So many pages of the archive fit into an outbox. With more of them at once a client that reads as fast as it can would
+ * be ended as a slow one; a user has no more carried out at once anyway.
+ */
+const OPEN_CALLS_MAX = 4
 
 /** Whether a connection may say this before `connect`. */
 export function isForStrangers(command: Command): command is Rpc {
@@ -67,13 +70,9 @@ export function callAsStranger(
   )
 }
 
-/** Answers come in whatever order the messenger has them. */
+/** Answers come in whatever order the messenger has them. With as many open as may be, commands behind it wait for one. */
 export function callLive(session: SessionPort, messenger: MessengerPort, live: Live, command: Rpc): void {
   const { id, method, data } = command
-  if (live.openCalls >= OPEN_CALLS_MAX) {
-    const why = `${OPEN_CALLS_MAX} calls without an answer`
-    return session.fail(id, 'rpc', detailed(errors.tooManyRequests, why))
-  }
   live.openCalls++
   const { wire } = session.outbox
   const { transport } = wire
@@ -81,8 +80,16 @@ export function callLive(session: SessionPort, messenger: MessengerPort, live: L
   const call = { method, data, who, client: live.client, address: wire.address(), device: '', transport }
   messenger.call(call, outcome => {
     live.openCalls--
+    live.onCallAnswered?.()
     if (session.state === live) answer(session, id, outcome)
   })
+  if (live.openCalls < OPEN_CALLS_MAX) return
+  void session.hold(
+    () =>
+      new Promise(resolve => {
+        live.onCallAnswered = resolve
+      }),
+  )
 }
 
 function answer(session: SessionPort, id: number, outcome: CallOutcome): void {

@@ -96,6 +96,7 @@ function enter(session: SessionPort, command: Connect, grant: Grant): Live | und
     pingAtMs: monotonicMs() + Math.ceil((Math.random() + 1) * 0.5 * config.client.ping_interval),
     pongDueMs: 0,
     openCalls: 0,
+    onCallAnswered: undefined,
   }
   session.state = live
   session.rescheduled()

@@ -36,6 +36,8 @@ export type Live = {
   pongDueMs: number
   /** Calls of the messenger that have no outcome yet. */
   openCalls: number
+  /** Lets the commands go on that wait for the outcome of one of them. */
+  onCallAnswered: (() => void) | undefined
   /** While `connect` waits for its subscriptions: the channels that are still to be asked for. */
   toSubscribe: Set<string> | undefined
 }

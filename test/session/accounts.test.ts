@@ -270,14 +270,29 @@ describe('live', () => {
     expect(client.session.state).toMatchObject({ identity: { user: '1', session: 'phone' } })
   })
 
-  test('a call too many is refused, and taken again when one was answered', async () => {
+  test('four calls are carried out at once, and what comes behind waits for one to be answered', async () => {
     const { messenger, client } = await live()
-    for (let id = 3; id < 36; id++) client.send({ id, rpc: { method: 'message.page', data: {} } })
-    expect(messenger.calls).toHaveLength(32)
-    await client.reply(35).toMatchObject({ error: { code: errors.tooManyRequests.code, temporary: true } })
-    messenger.calls[0]!.done({ ok: true, data: '{}' })
-    client.send({ id: 36, rpc: { method: 'message.page', data: {} } })
-    expect(messenger.calls).toHaveLength(33)
+    for (let id = 3; id < 9; id++) client.send({ id, rpc: { method: 'message.list', data: { id } } })
+    client.send({ id: 9, ping: {} })
+    const asked = () => messenger.calls.map(({ call }) => JSON.parse(call.data).id)
+    expect(asked()).toEqual([3, 4, 5, 6])
+    messenger.calls[2]!.done({ ok: true, data: '{}' })
+    await expect.poll(asked, PATIENTLY).toEqual([3, 4, 5, 6, 7])
+    messenger.calls[0]!.done({ ok: false, error: errors.internal })
+    await expect.poll(asked, PATIENTLY).toEqual([3, 4, 5, 6, 7, 8])
+    messenger.calls[5]!.done({ ok: true, data: '{}' })
+    await client.reply(9).toMatchObject({ id: 9 })
+    const answered = client.lines().map(({ id }) => id)
+    expect(answered.slice(-4)).toEqual([5, 3, 8, 9])
+  })
+
+  test('a session that ends while commands wait for a call is not called for any more', async () => {
+    const { messenger, client } = await live()
+    for (let id = 3; id < 9; id++) client.send({ id, rpc: { method: 'message.list', data: {} } })
+    client.session.closed()
+    for (const { done } of [...messenger.calls]) done({ ok: true, data: '{}' })
+    await new Promise(resolve => setImmediate(resolve))
+    expect(messenger.calls).toHaveLength(4)
   })
 
   test('orders find the sessions of one login, or all others of the user', async () => {

@@ -7,10 +7,10 @@ import { MESSAGE_COLUMNS, type MessageRow, messageRecords } from './messages.ts'
 import { usersByIds } from './users.ts'
 
 /**
- * A page ends behind the message whose characters of JSON pass this. Each message is bounded, but 200 of the largest in one
+ * A page ends behind the message whose bytes of JSON pass this. Each message is bounded, but 200 of the largest in one
  * answer would be more than may wait for a connection.
  */
-const PAGE_CHARACTERS_MAX = 128 * 1_024
+const PAGE_BYTES_MAX = 128 * 1_024
 
 /** `hasMore`: there are others beyond the page, in the direction in which it was read. */
 export type Page = Readonly<{ messages: Message[]; hasMore: boolean }>
@@ -36,10 +36,10 @@ function page(db: Database, rows: readonly MessageRow[], limit: number): Page {
 
 /** The first ones that are a page: at least one. */
 export function fitting<T>(records: readonly T[]): T[] {
-  let characters = 0
+  let bytes = 0
   const end = records.findIndex(record => {
-    characters += JSON.stringify(record).length
-    return characters > PAGE_CHARACTERS_MAX
+    bytes += Buffer.byteLength(JSON.stringify(record))
+    return bytes > PAGE_BYTES_MAX
   })
   return end === -1 ? [...records] : records.slice(0, end + 1)
 }

@@ -11,8 +11,8 @@ import { EVERYONE } from './schema.ts'
 
 /** More mentions than these are not counted: whoever has so many needs no exact number. */
 const MENTIONS_COUNTED_MAX = 1_000
-/** A page ends behind the conversation whose characters of JSON pass this, so that it fits into an outbox. */
-const PAGE_CHARACTERS_MAX = 128 * 1_024
+/** A page ends behind the conversation whose bytes of JSON pass this, so that it fits into an outbox. */
+const PAGE_BYTES_MAX = 128 * 1_024
 
 type RecordOptions = Pick<MessengerOptions, 'retention_days'>
 
@@ -88,12 +88,12 @@ export function conversationPage(
 ): { conversations: Conversation[]; next: PlaceInList | undefined } {
   const found = idsOfPage(db, user, options, behind, limit)
   const conversations: Conversation[] = []
-  let characters = 0
+  let bytes = 0
   for (const { id } of found) {
     const record = conversationRecord(db, id, user, options)
     conversations.push(record)
-    characters += JSON.stringify(record).length
-    if (characters > PAGE_CHARACTERS_MAX) break
+    bytes += Buffer.byteLength(JSON.stringify(record))
+    if (bytes > PAGE_BYTES_MAX) break
   }
   const last = found[conversations.length - 1]
   const isAll = conversations.length === found.length && found.length < limit
