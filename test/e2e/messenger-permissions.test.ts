@@ -112,8 +112,7 @@ async function setScene(
 /** Over a connection that has not connected nobody can say more than what belongs to logging in. */
 function expectedOf(row: Row, who: Who, way: Way, method: string): string {
   if (who === 'stranger' && way !== 'http' && !method.startsWith('auth.')) return 'ended'
-  const isEnd = row.closes === true && way !== 'http' && row.expected[who] === 'ok'
-  return isEnd ? 'ended' : row.expected[who]
+  return row.expected[who]
 }
 
 /** What everybody gets. Who is refused changes nothing, so they share a scene. */

@@ -45,8 +45,6 @@ export type Row = Readonly<{
   expected: Expected
   /** Ends the login or the account of who calls: each call has an account of its own. */
   spoils?: true
-  /** Over a connection its end is the answer. */
-  closes?: true
   /** It needs a user to do something to; it needs files. */
   spare?: true
   files?: true
@@ -121,9 +119,7 @@ const AUTH: Record<string, readonly Row[]> = {
   'auth.change_password': [
     { input: () => ({ old: PASSWORD, new: 'another horse battery 8' }), expected: users, spoils: true },
   ],
-  'auth.delete_account': [
-    { input: () => ({ password: PASSWORD }), expected: users, spoils: true, closes: true },
-  ],
+  'auth.delete_account': [{ input: () => ({ password: PASSWORD }), expected: users, spoils: true }],
 }
 
 const USERS: Record<string, readonly Row[]> = {
