@@ -66,8 +66,8 @@ const around = reads({
 
 function pageAround({ db }: ReadContext, conversation: number, seq: number, limit: number) {
   const half = Math.floor(limit / 2)
-  const before = pageBefore(db, conversation, seq, Math.max(half, 1))
-  const from = pageAfter(db, conversation, seq - 1, Math.max(limit - half, 1))
+  const before = pageBefore(db, conversation, seq, half)
+  const from = pageAfter(db, conversation, seq - 1, limit - half)
   return {
     messages: [...before.messages, ...from.messages],
     has_before: before.hasMore,
