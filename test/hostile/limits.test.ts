@@ -1,7 +1,7 @@
 // Too many, too fast, too late, and tables that are full: each gets its code, what is there goes on, and room comes
 // back.
 
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { exchange, openSocket, RawClient, upgradeRequest } from '../support/raw-client.ts'
 import { OPEN_CHANNELS, startTestRelay, type TestRelay } from '../support/relay.ts'
 import { signToken } from '../support/sdk.ts'
@@ -12,11 +12,23 @@ const SECRET = 'a secret of this test'
 
 async function start(config: object): Promise<TestRelay> {
   const relay = await startTestRelay(config)
-  onTestFinished(async () => {
-    expect(relay.log.filter(({ level }) => level >= 50)).toEqual([])
-    expect(await relay.stop()).toBe(0)
-  })
+  onTestFinished(() => stop(relay))
   return relay
+}
+
+async function stop(relay: TestRelay): Promise<void> {
+  expect(relay.log.filter(({ level }) => level >= 50)).toEqual([])
+  expect(await relay.stop()).toBe(0)
+}
+
+/** A relay for all tests in which a connection, or a user, meets a limit of its own. */
+function shared(client: object): { relay: TestRelay } {
+  const place = {} as { relay: TestRelay }
+  beforeAll(async () => {
+    place.relay = await startTestRelay({ client: { token: { hmac_secret_key: SECRET }, ...client } })
+  })
+  afterAll(() => stop(place.relay))
+  return place
 }
 
 /** The status that an upgrade gets. */
@@ -27,9 +39,15 @@ async function upgradeStatus(relay: TestRelay): Promise<number> {
   return Number(head.split(' ')[1])
 }
 
+const roomy = shared({ channel_limit: 3, user_connection_limit: 3 })
+const slow = shared({ command_rate_limit: 10 })
+const narrow = shared({ queue_max_size: 65_536, queue_soft_size: 16_384 })
+// Long enough for those who ask at the end whether it still serves, on a busy machine too.
+const impatient = shared({ stale_close_delay: '1s' })
+
 describe.each(TRANSPORTS)('on %s', transport => {
   test('one channel too many is refused with 106, and leaving one makes room', async () => {
-    const relay = await start({ client: { channel_limit: 3 } })
+    const { relay } = roomy
     const client = await RawClient.connect(relay, transport)
     for (const id of [2, 3, 4]) expect((await client.subscribe(id, `c${id}`)).subscribe).toBeDefined()
     expect((await client.subscribe(5, 'c5')).error).toEqual({
@@ -40,10 +58,11 @@ describe.each(TRANSPORTS)('on %s', transport => {
     await client.call({ id: 7, unsubscribe: { channel: 'c2' } })
     expect((await client.subscribe(8, 'c5')).subscribe).toBeDefined()
     await expectServing(relay)
+    client.close()
   })
 
   test('commands beyond the rate end the connection with 3013', async () => {
-    const relay = await start({ client: { command_rate_limit: 10 } })
+    const { relay } = slow
     const client = await RawClient.connect(relay, transport)
     client.send(...Array.from({ length: 50 }, (_, i) => ({ id: i + 2, ping: {} })))
     expect(await client.ended).toMatchObject({ code: 3013, reason: 'too many requests' })
@@ -52,7 +71,7 @@ describe.each(TRANSPORTS)('on %s', transport => {
   })
 
   test('more than 2,048 commands behind a token that is being checked end the connection with 3013', async () => {
-    const relay = await start({ client: { token: { hmac_secret_key: SECRET } } })
+    const { relay } = roomy
     const token = await signToken({ sub: 'busy' }, SECRET)
     const pings = (count: number) => Array.from({ length: count }, (_, i) => ({ id: i + 2, ping: {} }))
     const patient = await RawClient.open(relay, transport)
@@ -67,11 +86,11 @@ describe.each(TRANSPORTS)('on %s', transport => {
     flooder.socket.uncork()
     expect(await flooder.ended).toMatchObject({ code: 3013 })
     await expectServing(relay)
+    patient.close()
   })
 
   test('commands of more characters than may wait behind a token that is being checked end the connection with 3013', async () => {
-    const limits = { queue_max_size: 65_536, queue_soft_size: 16_384 }
-    const relay = await start({ client: { token: { hmac_secret_key: SECRET }, ...limits } })
+    const { relay } = narrow
     const token = await signToken({ sub: 'busy' }, SECRET)
     const long = (id: number) => ({ id, rpc: { method: 'none', data: 'x'.repeat(10_000) } })
     const patient = await RawClient.open(relay, transport)
@@ -87,16 +106,15 @@ describe.each(TRANSPORTS)('on %s', transport => {
   })
 
   test('who does not connect in time is ended with 3502', async () => {
-    const relay = await start({ client: { stale_close_delay: '100ms' } })
+    const { relay } = impatient
     const client = await RawClient.open(relay, transport)
     expect(await client.ended).toMatchObject({ code: 3502, reason: 'stale' })
     await expectServing(relay)
   })
 
   test('one connection of a user too many is ended with 3504, on whichever shard', async () => {
-    const relay = await start({
-      client: { user_connection_limit: 3, token: { hmac_secret_key: SECRET } },
-    })
+    const { relay } = roomy
+    await until(async () => (await sumOf(relay, 'fanwire_sessions')) === 0)
     const token = await signToken({ sub: 'one user' }, SECRET)
     const there = await Promise.all([0, 1, 2].map(() => RawClient.connect(relay, transport, { token })))
     const fourth = await RawClient.open(relay, transport)
@@ -104,8 +122,9 @@ describe.each(TRANSPORTS)('on %s', transport => {
     expect(await fourth.ended).toMatchObject({ code: 3504, reason: 'connection limit' })
     there[0]!.close()
     await until(async () => (await sumOf(relay, 'fanwire_sessions')) === 2)
-    await RawClient.connect(relay, transport, { token })
+    const again = await RawClient.connect(relay, transport, { token })
     await expectServing(relay)
+    for (const client of [...there, again]) client.close()
   })
 })
 

@@ -1,7 +1,7 @@
 // What a slow client gets where there is no history, by the policy of the namespace; and the limits past which it is
 // ended whatever the policy.
 
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { RawClient, type Transport } from '../support/raw-client.ts'
 import { OPEN_CHANNELS, startTestRelay, type TestRelay } from '../support/relay.ts'
 import { expectServing, sumOf, TRANSPORTS, until } from '../support/serving.ts'
@@ -16,21 +16,23 @@ afterEach(async () => {
   expect(relay.log.filter(({ level }) => level >= 50)).toEqual([])
 })
 
+const configOf = (client: object, tcp: object) => ({
+  client,
+  tcp,
+  channel: {
+    without_namespace: OPEN_CHANNELS,
+    namespaces: [
+      { name: 'kept', ...HISTORY },
+      { name: 'none', ...OPEN_CHANNELS, slow_client: 'catch_up' },
+      { name: 'oldest', ...OPEN_CHANNELS, slow_client: 'drop_oldest' },
+      { name: 'latest', ...OPEN_CHANNELS, slow_client: 'latest_only' },
+      { name: 'cut', ...OPEN_CHANNELS, slow_client: 'disconnect' },
+    ],
+  },
+})
+
 async function start(client: object, tcp = {}): Promise<void> {
-  const started = await startTestRelay({
-    client,
-    tcp,
-    channel: {
-      without_namespace: OPEN_CHANNELS,
-      namespaces: [
-        { name: 'kept', ...HISTORY },
-        { name: 'none', ...OPEN_CHANNELS, slow_client: 'catch_up' },
-        { name: 'oldest', ...OPEN_CHANNELS, slow_client: 'drop_oldest' },
-        { name: 'latest', ...OPEN_CHANNELS, slow_client: 'latest_only' },
-        { name: 'cut', ...OPEN_CHANNELS, slow_client: 'disconnect' },
-      ],
-    },
-  })
+  const started = await startTestRelay(configOf(client, tcp))
   relay = started
   onTestFinished(async () => {
     expect(await started.stop()).toBe(0)
@@ -38,6 +40,8 @@ async function start(client: object, tcp = {}): Promise<void> {
 }
 
 const drops = async (reason: string) => (await relay.metric(`fanwire_drops_total{reason="${reason}"}`))!
+const endedAsSlow = async () => (await relay.metric('fanwire_disconnects_total{code="3008"}')) ?? 0
+const lagging = () => sumOf(relay, 'fanwire_lagging_connections')
 
 /** A subscriber that does not read, and somebody to publish. */
 async function stopped(transport: Transport, channel: string) {
@@ -59,8 +63,9 @@ async function slowOne(transport: Transport, channel: string) {
 /** The same, until it is ended for it. It reads on at once: some seconds after its end the library waits no longer. */
 async function endedOne(transport: Transport, channel: string) {
   const { slow, publisher } = await stopped(transport, channel)
+  const before = await endedAsSlow()
   const published = publish(publisher, channel, 0, MESSAGES)
-  await until(async () => (await relay.metric('fanwire_disconnects_total{code="3008"}')) === 1)
+  await until(async () => (await endedAsSlow()) === before + 1)
   slow.resume()
   const end = await slow.ended
   await published
@@ -68,6 +73,13 @@ async function endedOne(transport: Transport, channel: string) {
 }
 
 describe.each(TRANSPORTS)('without history on %s', transport => {
+  beforeAll(async () => {
+    relay = await startTestRelay(configOf({}, {}))
+  })
+  afterAll(async () => {
+    expect(await relay.stop()).toBe(0)
+  })
+
   test.each([
     ['drop_oldest', 'oldest:a', 'drop_oldest'],
     ['catch_up, which is then drop_oldest,', 'none:a', 'drop_oldest'],
@@ -75,27 +87,28 @@ describe.each(TRANSPORTS)('without history on %s', transport => {
   ] as const)(
     '%s drops some, counts each of them, and keeps order and the newest',
     async (_name, channel, reason) => {
-      await start({})
+      const before = await drops(reason)
       const { slow, publisher } = await slowOne(transport, channel)
-      expect(await sumOf(relay, 'fanwire_lagging_connections')).toBe(1)
+      expect(await lagging()).toBe(1)
       slow.resume()
       await slow.next(({ push }) => push?.pub?.data.number === MESSAGES - 1)
-      await until(async () => (await sumOf(relay, 'fanwire_lagging_connections')) === 0)
+      await until(async () => (await lagging()) === 0)
       await publish(publisher, channel, MESSAGES, 1)
       await slow.next(({ push }) => push?.pub?.data.number === MESSAGES)
 
       const got = numbersOf(slow, channel)
       expect(got).toEqual([...new Set(got)].sort((one, other) => one - other))
-      expect(await drops(reason)).toBe(MESSAGES + 1 - got.length)
+      expect((await drops(reason)) - before).toBe(MESSAGES + 1 - got.length)
       expect(got.length).toBeLessThan(MESSAGES)
+      for (const client of [slow, publisher]) client.close()
     },
   )
 
   test('disconnect ends the connection with 3008', async () => {
-    await start({})
+    const before = await drops('slow_disconnected')
     const { slow, end } = await endedOne(transport, 'cut:a')
     expect(end).toMatchObject({ code: 3008, reason: 'slow' })
-    expect(await drops('slow_disconnected')).toBeGreaterThan(0)
+    expect(await drops('slow_disconnected')).toBeGreaterThan(before)
     const got = numbersOf(slow, 'cut:a')
     expect(got).toEqual(upTo(got.length))
   })
@@ -111,8 +124,8 @@ describe.each(TRANSPORTS)('limits on %s', transport => {
   test('who lags longer than slow_timeout is ended with 3008', async () => {
     await start({ slow_timeout: '1s' })
     const { slow } = await slowOne(transport, 'kept:a')
-    await until(async () => (await relay.metric('fanwire_disconnects_total{code="3008"}')) === 1)
-    expect(await sumOf(relay, 'fanwire_lagging_connections')).toBe(0)
+    await until(async () => (await endedAsSlow()) === 1)
+    expect(await lagging()).toBe(0)
     slow.resume()
     expect((await slow.ended).code).toBe(3008)
   })
@@ -120,7 +133,7 @@ describe.each(TRANSPORTS)('limits on %s', transport => {
   test('with the smallest soft limit a client still catches up', async () => {
     await start({ queue_soft_size: 4 * KIB })
     const { slow } = await slowOne(transport, 'kept:a')
-    expect(await sumOf(relay, 'fanwire_lagging_connections')).toBe(1)
+    expect(await lagging()).toBe(1)
     slow.resume()
     await slow.next(({ push }) => push?.pub?.data.number === MESSAGES - 1)
     expect(numbersOf(slow, 'kept:a')).toEqual(upTo(MESSAGES))
