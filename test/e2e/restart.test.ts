@@ -35,13 +35,13 @@ type Changes = Readonly<{
   shutdown?: object
 }>
 
-/** Relays with the same ports and the same folder, to be started one after the other. */
+/** Relays with the same ports and the same folder, to be started one after the other; of one shard, unless said. */
 async function createPlace() {
   const folder = mkdtempSync(join(tmpdir(), 'fanwire-restart-'))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   const path = join(folder, 'histories')
   const [http, internal, tcp] = [await freePort(), await freePort(), await freePort()]
-  async function start({ shards = 2, namespaces = NAMESPACES, channel = {}, ...more }: Changes = {}) {
+  async function start({ shards = 1, namespaces = NAMESPACES, channel = {}, ...more }: Changes = {}) {
     const relay = await startTestRelay({
       shards,
       http_server: { port: http, internal_port: internal },
@@ -140,7 +140,7 @@ test.each([
 
 test('positions, histories and keys go on; the files are gone when connections are taken', async () => {
   const { path, start, file } = await createPlace()
-  const first = await start()
+  const first = await start({ shards: 2 })
   for (let data = 1; data <= 5; data++) await publish(first, 'kept:a', { data, text: 'ä\u{1f600}\n' })
   const keyed = await publish(first, 'kept:b', 'once', { idempotency_key: 'k1' })
   await publish(first, 'plain:x', 'nothing is kept', { idempotency_key: 'k2' })
@@ -150,7 +150,7 @@ test('positions, histories and keys go on; the files are gone when connections a
   expect(statSync(path).mode & 0o777).toBe(0o700)
   for (const name of readdirSync(path)) expect(statSync(file(name)).mode & 0o777).toBe(0o600)
 
-  const second = await start()
+  const second = await start({ shards: 2 })
   expect(readdirSync(path)).toEqual(['fanwire.lock'])
   expect(logged(second, 'histories taken over')).toMatchObject({ channels: 2, publications: 6 })
   expect(await history(second, 'kept:a')).toEqual(before)
@@ -160,7 +160,7 @@ test('positions, histories and keys go on; the files are gone when connections a
   await stopInOrder(second)
 
   // And once more, with what it took over itself.
-  const third = await start({ shards: 1 })
+  const third = await start()
   expect((await history(third, 'kept:a')).datas).toEqual([...before.datas, 6])
   expect(await publish(third, 'kept:b', 'once', { idempotency_key: 'k1' })).toEqual(keyed)
   await stopInOrder(third)
@@ -221,7 +221,7 @@ test.each<[what: string, change: (text: string) => string, isHidden: boolean, re
   ['a missing publication', text => text.replace(/^\[.*first.*\n/m, ''), true, /publications are missing/],
 ])('%s: its channels start new, and the log says where', async (_, change, isHidden, reason) => {
   const { path, start } = await createPlace()
-  const first = await start({ shards: 1 })
+  const first = await start()
   const { epoch } = await publish(first, 'kept:a', 'first')
   await publish(first, 'kept:a', 'second')
   await stopInOrder(first)
@@ -278,11 +278,11 @@ test('what is too old by the wall clock, or belongs to no history any more, is l
 
 test('a smaller limit of memory or of channels takes what it can', async () => {
   const { start } = await createPlace()
-  const first = await start({ shards: 1 })
+  const first = await start()
   const text = 'x'.repeat(10_000)
   for (let channel = 0; channel < 130; channel++) await publish(first, `kept:${channel}`, text)
   await stopInOrder(first)
-  const second = await start({ shards: 1, channel: { history_memory_limit: 1 << 20 } })
+  const second = await start({ channel: { history_memory_limit: 1 << 20 } })
   expect(logged(second, 'histories taken over')).toMatchObject({ channels: 130, publications: 103 })
   expect(await second.metric('fanwire_history_bytes{shard="0"}')).toBeLessThanOrEqual(1 << 20)
   // Those that were quiet longest lost theirs; their positions stay.
@@ -335,13 +335,13 @@ test('a lock that was left behind by a crash is taken', async () => {
 
 test('the channels of a shard that was replaced begin their new epoch, and keep it over the restart', async () => {
   const { start } = await createPlace()
-  const first = await start({ shards: 1 })
+  const first = await start()
   const old = await publish(first, 'kept:a', 1)
   await first.quarantine(0)
   const renewed = await publish(first, 'kept:a', 2)
   expect(renewed.epoch).not.toBe(old.epoch)
   expect(await first.stop()).toBe(0)
-  const second = await start()
+  const second = await start({ shards: 2 })
   expect(await history(second, 'kept:a')).toEqual({ ...renewed, datas: [2] })
   await stopInOrder(second)
 })
