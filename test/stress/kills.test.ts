@@ -8,6 +8,7 @@ test('nothing acknowledged is lost when the relay is killed 20 times', { timeout
   const { violations, summary } = await runKills({
     seed,
     kills: 20,
+    shards: 1,
     senders: 4,
     lifeMsMax: 250,
     report: () => {},

@@ -15,6 +15,7 @@ import { Observer } from './observer.ts'
 export type KillsOptions = Readonly<{
   seed: number
   kills: number
+  shards: number
   senders: number
   /** A kill comes so long after the relay is ready, by chance between none and this. */
   lifeMsMax: number
@@ -33,11 +34,11 @@ export async function runKills(options: KillsOptions): Promise<KillsResult> {
 }
 
 async function run(
-  { seed, kills, senders, lifeMsMax, report }: KillsOptions,
+  { seed, kills, shards, senders, lifeMsMax, report }: KillsOptions,
   path: string,
 ): Promise<KillsResult> {
   const random = randomOf(seed)
-  let relay = await start(path, { http: 0, tcp: 0, internal: 0 })
+  let relay = await start(path, shards, { http: 0, tcp: 0, internal: 0 })
   const { ports } = relay
   const violations: string[] = []
   const flock: KillSender[] = []
@@ -65,7 +66,7 @@ async function run(
     const exited = once(relay.process, 'exit')
     relay.process.kill('SIGKILL')
     await exited
-    relay = await start(path, ports)
+    relay = await start(path, shards, ports)
     const complaints = relay.log.filter(({ level }) => level >= 50)
     if (complaints.length > 0) violations.push(`after kill ${kill}: ${JSON.stringify(complaints[0])}`)
     if (kill % 10 === 0)
@@ -92,8 +93,9 @@ async function run(
   return { violations, summary }
 }
 
-function start(path: string, ports: TestRelay['ports']): Promise<TestRelay> {
+function start(path: string, shards: number, ports: TestRelay['ports']): Promise<TestRelay> {
   return startTestRelay({
+    shards,
     http_server: { port: ports.http, internal_port: ports.internal },
     tcp: { port: ports.tcp },
     client: { allow_anonymous_connect_without_token: false },

@@ -65,6 +65,7 @@ function chosenRun(): Promise<{ violations: readonly string[]; summary: object }
       return runKills({
         seed,
         kills: Number(values.kills),
+        shards: 2,
         senders: Number(values.senders),
         lifeMsMax: 1_000,
         report,
