@@ -1,7 +1,7 @@
 // A thread of the pool: runs one task at a time. Invariant: what a caller is to be told travels as a value, since an
 // error that is copied between threads forgets what it was.
 
-import { workerData } from 'node:worker_threads'
+import { parentPort, threadId, workerData } from 'node:worker_threads'
 import { CallError, type FailureKind } from '../messenger/failures.ts'
 import { startPool } from '../messenger/pool/run.ts'
 import type { PoolStart, TaskKind, Tasks } from '../messenger/pool/tasks.ts'
@@ -14,6 +14,8 @@ export type PoolResult =
       ok: false
       error: Readonly<{ kind: FailureKind; message: string; retryAfterMs: number | undefined }>
     }>
+
+parentPort?.postMessage(threadId)
 
 // At the first task and not at once: what fails then fails the task, and the next one tries again.
 let run: ReturnType<typeof startPool> | undefined

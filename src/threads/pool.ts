@@ -2,7 +2,9 @@
 // Invariant: of each kind of work so much runs at once and so much waits, at most; what is beyond is refused.
 
 import { availableParallelism } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Piscina } from 'piscina'
+import { monotonicMs } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { MessengerOptions } from '../config/schema.ts'
 import { CallError } from '../messenger/failures.ts'
@@ -24,6 +26,9 @@ const LONG_KINDS = 2
 const IDLE_THREADS = 2
 /** A thread beyond these that was not used for so long ends. */
 const IDLE_MS = 60_000
+/** At the end what runs may come to its own; an export or an upload may take longer, and is begun again some day. */
+const LAST_TASKS_MS = 2_000
+const END_STEP_MS = 10
 
 /** Work of which so much runs at once. */
 type Lane = {
@@ -52,6 +57,8 @@ export function createPool(options: MessengerOptions, row: Float64Array, log: Lo
     execArgv: WITHOUT_WARNINGS,
     workerData: start,
   })
+  const loaded = new Set<number>()
+  piscina.on('message', (threadId: number) => loaded.add(threadId))
   // Of a thread that ended without a task; one with a task fails that.
   piscina.on('error', error => log.error({ err: error }, 'a thread of the pool failed'))
   const passwords = laneOf(Math.max(1, Math.trunc(threads / 2)), PASSWORDS_WAITING_MAX)
@@ -94,7 +101,19 @@ export function createPool(options: MessengerOptions, row: Float64Array, log: Lo
     next()
   }
 
-  return { run, close: () => piscina.destroy() }
+  /**
+   * Not before each thread has loaded its modules: one that is ended in the midst of that aborts the whole process. For
+   * the same reason tasks, which may load more, get some time.
+   */
+  async function close(): Promise<void> {
+    const untilMs = monotonicMs() + LAST_TASKS_MS
+    const isLoading = () => piscina.threads.some(({ threadId }) => threadId > 0 && !loaded.has(threadId))
+    const isBusy = () => monotonicMs() < untilMs && Object.values(lanes).some(({ running }) => running > 0)
+    while (isLoading() || isBusy()) await sleep(END_STEP_MS)
+    await piscina.destroy()
+  }
+
+  return { run, close }
 }
 
 function outputOf(result: PoolResult): unknown {
