@@ -23,6 +23,8 @@ const TOUCH_INTERVAL_MS = 60_000
 /** Of the name of a method that there is not. */
 const NAME_SHOWN_LENGTH = 64
 /** It may name what the client sent. */
+/** Longer values are named by their field alone. */
+const SHOWN_LENGTH_MAX = 40
 const DETAIL_LENGTH_MAX = 300
 
 export type CallsOptions = Readonly<{
@@ -221,9 +223,25 @@ function inputOf(method: Method, { data, transport }: Call): unknown {
   const parsed = schema.safeParse(given)
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
-  const path = issue?.path.join('.') ?? ''
-  const detail = path === '' ? `${issue?.message}` : `${path}: ${issue?.message}`
+  const path = issue?.path ?? []
+  const detail =
+    path.length === 0
+      ? `${issue?.message}`
+      : `${path.join('.')}${shownAt(given, path, method.name)}: ${issue?.message}`
   throw new CallError('bad_request', detail.slice(0, DETAIL_LENGTH_MAX))
+}
+
+/** The value that is wrong, where it is short and no secret: what these methods are given may be a password. */
+function shownAt(given: unknown, path: readonly PropertyKey[], method: string): string {
+  if (method.startsWith('auth.') || method.startsWith('admin.')) return ''
+  let value = given
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return ''
+    value = (value as Readonly<Record<PropertyKey, unknown>>)[key]
+  }
+  if (typeof value === 'object' || value === undefined) return ''
+  const shown = JSON.stringify(value)
+  return shown.length > SHOWN_LENGTH_MAX ? '' : ` ${shown}`
 }
 
 const strict = new Map<z.ZodType, z.ZodType>()

@@ -12,7 +12,8 @@ export function errorReply(id: number, error: ErrorCode): string {
 
 export function errorJson(error: ErrorCode): string {
   const flag = error.temporary ? ',"temporary":true' : ''
-  return `{"code":${error.code},"message":${JSON.stringify(error.message)}${flag}}`
+  const wait = error.retryAfterMs === undefined ? '' : `,"retry_after_ms":${error.retryAfterMs}`
+  return `{"code":${error.code},"message":${JSON.stringify(error.message)}${flag}${wait}}`
 }
 
 /** A result without fields, of publish, unsubscribe, ping. */

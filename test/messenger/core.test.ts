@@ -40,6 +40,20 @@ test('who has not logged in is refused, and so is who was blocked', async () => 
   await expect(ann.call('message.list', { conversation: 1 })).rejects.toMatchObject({ code: 101 })
 })
 
+test('what is wrong is named with its value, and a secret is not', async () => {
+  const { addUser, call } = openMessenger()
+  const ann = addUser('ann')
+  await expect(ann.call('message.list', { conversation: -7 })).rejects.toMatchObject({
+    code: 107,
+    message: expect.stringContaining('conversation -7: '),
+  })
+  const secret = 12_345_678
+  const wrong = call({ kind: 'stranger' }, 'auth.login', { nickname: 'ann', password: secret })
+  const error = await wrong.catch(refused => refused)
+  expect(error).toMatchObject({ code: 107, message: expect.stringContaining('password: ') })
+  expect(error.message).not.toContain(String(secret))
+})
+
 test('the login may be given by its token', async () => {
   const { addUser, call } = openMessenger()
   const { token } = addUser('ann')

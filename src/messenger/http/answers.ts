@@ -1,6 +1,7 @@
 // Answers of the HTTP API in JSON, and the headers that all answers have. Runs on a shard; pure.
 
 import type { ErrorCode } from '../../protocol/codes.ts'
+import { errorJson } from '../../protocol/replies.ts'
 import { CallError, statusOf } from '../failures.ts'
 import { CHALLENGE, HttpFailure } from './calls.ts'
 
@@ -46,12 +47,12 @@ const RETRY_MS = 1_000
 
 function errorAnswer(
   status: number,
-  { code, message, temporary, retryAfterMs }: ErrorCode,
+  error: ErrorCode,
   given: Readonly<Record<string, string>> = {},
 ): Response {
-  const body = { error: { code, message, ...(temporary && { temporary }) } }
+  const { temporary, retryAfterMs } = error
   const headers: Record<string, string> = { ...(status === 401 && CHALLENGE), ...given }
   const waitMs = retryAfterMs ?? (temporary ? RETRY_MS : undefined)
   if (waitMs !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(waitMs / 1_000)))
-  return jsonAnswer(JSON.stringify(body), status, headers)
+  return jsonAnswer(`{"error":${errorJson(error)}}`, status, headers)
 }

@@ -55,6 +55,7 @@ const ERROR = {
         code: { type: 'integer', enum: [...new Set(Object.values(failures).map(({ code }) => code))] },
         message: { type: 'string' },
         temporary: { type: 'boolean', description: 'It may be tried again; Retry-After says when.' },
+        retry_after_ms: { type: 'integer', description: 'When, where that is known.' },
       },
     },
   },

@@ -45,7 +45,7 @@ A \`*\` marks fields that are required in an input, and those that are always th
 
 const ERRORS_HEAD = `## Errors
 
-Over a connection \`{"error":{"code","message","temporary"?}}\`, over HTTP the same with the status. What is \`temporary\` may be tried
+Over a connection \`{"error":{"code","message","temporary"?,"retry_after_ms"?}}\`, over HTTP the same with the status. What is \`temporary\` may be tried
 again, over HTTP after \`Retry-After\`. Every method may be refused with bad_request, busy, storage or internal, and all but those for
 anybody with unauthorized and rate; what else there is, each says itself.`
 
