@@ -69,6 +69,10 @@ export const messenger = section('The messenger: accounts, conversations, archiv
     { default: 500, min: 1, max: 800, unit: 'conversations' },
     'Groups and direct conversations that a user may be in.',
   ),
+  conversations_per_hour: integer(
+    { default: 100, min: 1, max: 1_000_000, unit: 'conversations' },
+    'Conversations that a user may begin in an hour: each takes one of the places of others.',
+  ),
   retention_days: integer(
     { default: 0, min: 0, max: 36_500, unit: 'days' },
     'Messages older than this are deleted, where a conversation says nothing else; 0 = never.',

@@ -82,7 +82,7 @@ export function createGroup(
   const { db, nowMs, options } = context
   const others = [...new Set(members)].filter(user => user !== owner)
   mustFit(1 + others.length, options.group_members)
-  mustMakeFew(db, owner, nowMs)
+  mustMakeFew(db, owner, nowMs, options)
   mustHaveRoom(db, owner, options)
   const id = makeConversation(db, { kind: 'group', name, directKey: null, by: owner, nowMs })
   addMember(db, id, owner, 'owner', nowMs)

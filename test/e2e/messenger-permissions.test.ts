@@ -41,7 +41,12 @@ let count = 0
 beforeAll(async () => {
   path = mkdtempSync(join(tmpdir(), 'fanwire-permissions-'))
   const many = 1_000_000
-  const rates = { message_rate: many, signups_per_hour: many, logins_per_minute: many }
+  const rates = {
+    message_rate: many,
+    signups_per_hour: many,
+    logins_per_minute: many,
+    conversations_per_hour: many,
+  }
   relay = await startTestRelay({
     shards: 2,
     client: { allow_anonymous_connect_without_token: false },

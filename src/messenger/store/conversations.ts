@@ -159,17 +159,23 @@ export function makeConversation(
   return db.run(sql, made.kind, made.name, made.directKey, made.by, made.nowMs).lastId
 }
 
-/** Each takes one of the places of another user, who is not asked: nobody is to fill all of them at once. */
-export const MADE_PER_HOUR_MAX = 100
 const HOUR_MS = 3_600_000
 
-/** Throws `rate` for who has begun so many in the last hour. */
-export function mustMakeFew(db: Database, user: number, nowMs: number): void {
+/**
+ * Throws `rate` for who has begun so many in the last hour: each takes one of the places of another user, who is not
+ * asked, and nobody is to fill all of them at once.
+ */
+export function mustMakeFew(
+  db: Database,
+  user: number,
+  nowMs: number,
+  { conversations_per_hour: most }: Pick<MessengerOptions, 'conversations_per_hour'>,
+): void {
   const sql = `
     SELECT created_ms FROM conversations WHERE created_by = ? ORDER BY created_ms DESC LIMIT 1 OFFSET ?`
-  const row = db.get<{ created_ms: number }>(sql, user, MADE_PER_HOUR_MAX - 1)
+  const row = db.get<{ created_ms: number }>(sql, user, most - 1)
   const waitMs = row === undefined ? 0 : row.created_ms + HOUR_MS - nowMs
-  if (waitMs > 0) throw new CallError('rate', `${MADE_PER_HOUR_MAX} new conversations in an hour`, waitMs)
+  if (waitMs > 0) throw new CallError('rate', `${most} new conversations in an hour`, waitMs)
 }
 
 /** What was said before counts as read. Answers whether it is a new member. */
@@ -259,14 +265,14 @@ export function directWith(
   user: number,
   peer: number,
   nowMs: number,
-  options: Pick<MessengerOptions, 'conversations_per_user'>,
+  options: Pick<MessengerOptions, 'conversations_per_user' | 'conversations_per_hour'>,
 ): { id: number; isNew: boolean } {
   if (user === peer) throw new CallError('bad_request', 'user: a direct conversation is with another user')
   const key = directKey(user, peer)
   const known = db.get<{ id: number }>('SELECT id FROM conversations WHERE direct_key = ?', key)
   if (known !== undefined) return { id: known.id, isNew: false }
   mustBeActive(db, peer)
-  mustMakeFew(db, user, nowMs)
+  mustMakeFew(db, user, nowMs, options)
   mustHaveRoom(db, user, options)
   mustHaveRoom(db, peer, options)
   const id = makeConversation(db, { kind: 'direct', name: '', directKey: key, by: user, nowMs })
