@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { createRandom } from '../../load/random.ts'
 import { startTestRelay, type TestRelay } from '../support/relay.ts'
 import { type Acknowledged, type Attachment, KillSender } from './kill-sender.ts'
 import { Observer } from './observer.ts'
@@ -37,7 +38,7 @@ async function run(
   { seed, kills, shards, senders, lifeMsMax, report }: KillsOptions,
   path: string,
 ): Promise<KillsResult> {
-  const random = randomOf(seed)
+  const random = createRandom(seed)
   let relay = await start(path, shards, { http: 0, tcp: 0, internal: 0 })
   const { ports } = relay
   const violations: string[] = []
@@ -204,15 +205,4 @@ function checkData(path: string): Promise<string[]> {
 
 function sum<T>(list: readonly T[], read: (one: T) => number): number {
   return list.reduce((total, one) => total + read(one), 0)
-}
-
-/** mulberry32: the same moments and choices for the same seed. */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
