@@ -95,7 +95,8 @@ const MESSENGER_FOLDERS: Readonly<Record<string, readonly string[]>> = {
   methods: ['accounts/', 'files/', 'membership.ts', 'pool/', 'search/', 'store/'],
   export: ['files/', 'pool/', 'store/'],
   pool: ['export/', 'files/', 'methods/', 'store/'],
-  http: ['files/', 'methods/'],
+  // A shard needs no definitions of methods, and none of the SQL behind them.
+  http: ['files/'],
   reference: [],
 }
 

@@ -12,6 +12,9 @@ const TIB = 1_024 * GIB
 /** The namespace of all channels that the messenger publishes to; the operator can't use the name for another one. */
 export const MESSENGER_NAMESPACE = 'im'
 
+/** A hundred years. */
+export const RETENTION_DAYS_MAX = 36_500
+
 export const messenger = section('The messenger: accounts, conversations, archive, search, files.', {
   enabled: flag('Whether it is served. Clients then connect with accounts, and with nothing else.'),
   path: text(
@@ -74,7 +77,7 @@ export const messenger = section('The messenger: accounts, conversations, archiv
     'Conversations that a user may begin in an hour: each takes one of the places of others.',
   ),
   retention_days: integer(
-    { default: 0, min: 0, max: 36_500, unit: 'days' },
+    { default: 0, min: 0, max: RETENTION_DAYS_MAX, unit: 'days' },
     'Messages older than this are deleted, where a conversation says nothing else; 0 = never.',
   ),
   offline_after: duration(

@@ -6,6 +6,7 @@ import { constants } from 'node:fs'
 import { copyFile, link, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { backup } from 'node:sqlite'
+import { syncPath } from '../base/durable-files.ts'
 import { reasonOf, StartError } from '../base/errors.ts'
 import { contentPath, DIRECTORIES, type Part } from './files/paths.ts'
 import { allBlobs } from './store/content.ts'
@@ -30,7 +31,7 @@ export async function backUp(dataPath: string, to: string): Promise<BackupReport
     await mkdir(partial, { recursive: true, mode: MODE })
     const report = await copyAll(dataPath, partial)
     await rename(partial, to)
-    await sync(dirname(to))
+    await syncPath(dirname(to))
     return report
   } catch (error) {
     await rm(partial, { recursive: true, force: true })
@@ -140,7 +141,7 @@ async function place(from: string, to: string): Promise<boolean> {
   }
   try {
     await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
-    await sync(to)
+    await syncPath(to)
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
@@ -161,16 +162,7 @@ async function syncTree(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name)
     if (entry.isDirectory()) await syncTree(path)
-    else if (entry.name.endsWith('.key')) await sync(path)
+    else if (entry.name.endsWith('.key')) await syncPath(path)
   }
-  await sync(folder)
-}
-
-async function sync(path: string): Promise<void> {
-  const file = await open(path, constants.O_RDONLY)
-  try {
-    await file.sync()
-  } finally {
-    await file.close()
-  }
+  await syncPath(folder)
 }

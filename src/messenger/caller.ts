@@ -2,6 +2,9 @@
 
 import type { UserRole } from './model.ts'
 
+/** What a device may call itself: it is shown in the list of logins, and stored. */
+export const DEVICE_LENGTH_MAX = 200
+
 /** Who calls. The messenger has found this out itself; nothing in it is what the client claims. */
 export type Caller = Readonly<{
   /** 0: nobody is logged in. */

@@ -22,9 +22,9 @@ const OPEN_MAX = 10_000
 const TOUCH_INTERVAL_MS = 60_000
 /** Of the name of a method that there is not. */
 const NAME_SHOWN_LENGTH = 64
-/** It may name what the client sent. */
 /** Longer values are named by their field alone. */
 const SHOWN_LENGTH_MAX = 40
+/** It may name what the client sent. */
 const DETAIL_LENGTH_MAX = 300
 
 export type CallsOptions = Readonly<{
@@ -145,8 +145,7 @@ export class Calls {
   #callerOf(method: Method, call: Call): Caller {
     const found = this.#find(call.who)
     const { access } = method
-    const isForStrangers = access === 'stranger' || (access === 'shard' && call.who.kind === 'stranger')
-    if (found === undefined && !isForStrangers) throw new CallError('unauthorized')
+    if (found === undefined && access !== 'stranger') throw new CallError('unauthorized')
     if (access === 'admin' && found?.role !== 'admin') throw new CallError('forbidden')
     const { client, address, device, transport } = call
     // What shards ask is theirs to bound; and to give something back must not be refused.

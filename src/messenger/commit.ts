@@ -70,10 +70,6 @@ export class GroupCommit {
     })
   }
 
-  get waiting(): number {
-    return this.#waiting.length
-  }
-
   /** Resolves when nothing waits. */
   whenIdle(): Promise<void> {
     if (this.#waiting.length === 0) return Promise.resolve()

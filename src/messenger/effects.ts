@@ -5,6 +5,9 @@ import type { Disconnect } from '../protocol/codes.ts'
 import type { ConversationEvent, UserEvent } from './model.ts'
 import type { Database } from './store/database.ts'
 
+/** The topic of the notice to whoever holds an upload that another request wants. Text: its id. */
+export const RELEASE_UPLOAD = 'upload.release'
+
 export type Effect =
   | Readonly<{ kind: 'publish'; conversation: number; event: ConversationEvent }>
   | Readonly<{ kind: 'tell'; user: number; event: UserEvent }>

@@ -10,7 +10,7 @@ import type { FailureKind } from './failures.ts'
 import type { Guards, Online, Pool } from './ports.ts'
 import type { Database } from './store/database.ts'
 
-/** `shard`: only for our own shards, never for what comes from outside. */
+/** `shard`: only for our own shards in the name of a user, never for what comes from outside. */
 export type Access = 'stranger' | 'user' | 'admin' | 'shard'
 
 type Definition<I, O> = Readonly<{

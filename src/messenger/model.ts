@@ -3,19 +3,22 @@
 // the reference knows a record.
 
 import { z } from 'zod'
+import { RANDOM_ID } from '../base/random-id.ts'
+import { RETENTION_DAYS_MAX } from '../config/schema.messenger.ts'
 
 export const id = z.int().min(1)
 export const seq = z.int().min(1)
 export const timeMs = z.int().min(0)
-export const fileId = z
-  .string()
-  .regex(/^[A-Za-z0-9_-]{22}$/)
-  .describe('Random: 128 bits in base64url.')
+export const sessionId = z.string().regex(RANDOM_ID)
+export const fileId = z.string().regex(RANDOM_ID).describe('Random: 128 bits in base64url.')
 export const clientId = z
   .string()
   .min(1)
   .max(64)
   .describe('The client makes it, so that sending again is not sending twice.')
+
+/** Null: as the configuration says; 0: for ever. */
+export const retentionDays = z.int().min(0).max(RETENTION_DAYS_MAX).nullable()
 
 export const userRole = z.enum(['admin', 'user'])
 export const memberRole = z.enum(['owner', 'admin', 'member'])
@@ -30,7 +33,6 @@ export const user = z
     role: userRole,
     state: z.enum(['active', 'blocked', 'deleted']),
     last_seen_ms: timeMs.describe('0: never seen.'),
-    online: z.boolean().optional(),
   })
   .meta({ id: 'User' })
 
@@ -119,7 +121,6 @@ export type Member = z.infer<typeof member>
 export type FileRecord = z.infer<typeof file>
 export type Message = z.infer<typeof message>
 export type Conversation = z.infer<typeof conversation>
-export type LoginSession = z.infer<typeof session>
 export type MemberRole = z.infer<typeof memberRole>
 export type UserRole = z.infer<typeof userRole>
 export type Visibility = z.infer<typeof visibility>

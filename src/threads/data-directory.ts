@@ -4,13 +4,14 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { syncFolder, writeDurably } from '../base/durable-files.ts'
 import { reasonOf, StartError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import { syncFolder, writeDurably } from './durable-files.ts'
 import { lockFolder } from './folder-lock.ts'
 
 const KEY_FILE = 'token.key'
 const KEY_BYTES = 32
+/** Before any thread needs one: what the library of uploads finds missing it makes where nobody can catch its errors. */
 const FOLDERS = ['blobs', 'thumbs', 'uploads', 'tmp']
 /** What was under way when the last process ended. */
 const TEMPORARY = 'tmp'

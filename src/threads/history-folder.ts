@@ -4,9 +4,9 @@
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { syncFolder, writeDurably } from '../base/durable-files.ts'
 import { reasonOf, StartError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import { syncFolder, writeDurably } from './durable-files.ts'
 import { lockFolder } from './folder-lock.ts'
 import type { KeptFile } from './topology.ts'
 

@@ -34,6 +34,22 @@ test('rate 0 lets everything pass', () => {
   expect(taken(new TokenBucket(0, 0), 0, 1000)).toBe(1000)
 })
 
+test('a burst of its own passes at once, and who is refused knows for how long', () => {
+  const bucket = new TokenBucket(0.5, 0, 5)
+  expect(taken(bucket, 0, 50)).toBe(5)
+  expect(bucket.waitMs).toBe(2000)
+  expect(taken(bucket, 500, 50)).toBe(0)
+  expect(bucket.waitMs).toBe(1500)
+  expect(taken(bucket, 2000, 50)).toBe(1)
+  expect(taken(bucket, 3_600_000, 50)).toBe(5)
+})
+
+test('a clock that was set back takes nothing away', () => {
+  const bucket = new TokenBucket(10, 60_000)
+  expect(taken(bucket, 0, 50)).toBe(10)
+  expect(taken(bucket, 100, 50)).toBe(1)
+})
+
 test('over any time at most rate × time plus one second of it pass, and not less than asked for if that is less', () => {
   const arbitrary = fc.record({
     perSecond: fc.integer({ min: 1, max: 1000 }),

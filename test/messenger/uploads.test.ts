@@ -185,6 +185,21 @@ describe('an upload', () => {
     expect(world.names('uploads')).toHaveLength(1)
   })
 
+  test('is refused in the words of all other answers, with the time to wait', async () => {
+    const world = openFiles({ uploads_per_user: 1 })
+    const ada = world.addUser('ada')
+    await begin(world, ada, 10)
+    const headers = { ...TUS, 'upload-length': '10' }
+    const refused = await world.request(ada, '/uploads', { method: 'POST', headers })
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '2'])
+    expect(refused.headers.get('content-type')).toBe('application/json')
+    expect(refused.headers.get('tus-resumable')).toBe('1.0.0')
+    const error = { code: 111, message: 'too many requests: 1 unfinished uploads', temporary: true }
+    expect(await refused.json()).toEqual({ error: { ...error, retry_after_ms: 2_000 } })
+    const stranger = await world.request(undefined, '/uploads', { method: 'POST', headers })
+    expect([stranger.status, stranger.headers.get('www-authenticate')]).toEqual([401, 'Bearer'])
+  })
+
   test('gets no byte more than was reserved', async () => {
     const world = openFiles()
     const ada = world.addUser('ada')

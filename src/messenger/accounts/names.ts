@@ -3,9 +3,9 @@
 
 import { CallError } from '../failures.ts'
 
-export const NICKNAME_LENGTH_MIN = 2
-export const NICKNAME_LENGTH_MAX = 32
-export const DISPLAY_NAME_LENGTH_MAX = 64
+const NICKNAME_LENGTH_MIN = 2
+const NICKNAME_LENGTH_MAX = 32
+const DISPLAY_NAME_LENGTH_MAX = 64
 /** What is looked at all: a compatibility form can be 18 times as long as what was sent. */
 export const NAME_INPUT_LENGTH_MAX = 128
 

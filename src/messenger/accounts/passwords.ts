@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { CallError } from '../failures.ts'
 import { foldName } from './names.ts'
 
-export const PASSWORD_LENGTH_MIN = 8
-export const PASSWORD_LENGTH_MAX = 256
+const PASSWORD_LENGTH_MIN = 8
+const PASSWORD_LENGTH_MAX = 256
 /** Looked at before anything is hashed: 256 characters have at most 1 KiB. */
-export const PASSWORD_BYTES_MAX = 4 * 1_024
+const PASSWORD_BYTES_MAX = 4 * 1_024
 
 let refused: ReadonlySet<string> | undefined
 

@@ -3,10 +3,11 @@
 
 import { createHash, createSecretKey, randomBytes, timingSafeEqual } from 'node:crypto'
 import { SignJWT } from 'jose'
+import { randomId } from '../../base/random-id.ts'
 import type { MessengerOptions } from '../../config/schema.ts'
 import type { Login, Who } from '../../protocol/call.ts'
 import { disconnects } from '../../protocol/codes.ts'
-import type { Caller } from '../caller.ts'
+import { type Caller, DEVICE_LENGTH_MAX } from '../caller.ts'
 import type { WriteContext } from '../method.ts'
 import type { UserRole } from '../model.ts'
 import type { Database } from '../store/database.ts'
@@ -28,8 +29,6 @@ export const EXPIRY_SLACK_MS = 60_000
 const TOUCH_AFTER_MS = 30_000
 const TOKEN_BYTES = 32
 const TOKEN = /^[A-Za-z0-9_-]{43}$/
-const PUBLIC_ID_BYTES = 16
-const DEVICE_LENGTH_MAX = 200
 
 export type Found = Readonly<{ user: number; role: UserRole; session: string; usedMs: number }>
 
@@ -68,11 +67,7 @@ export function expiryOf(row: Pick<SessionOfUser, 'used_ms' | 'expires_ms'>, opt
   return Math.min(row.expires_ms, row.used_ms + options.session_idle)
 }
 
-export function newPublicId(): string {
-  return randomBytes(PUBLIC_ID_BYTES).toString('base64url')
-}
-
-export function hashToken(token: string): Buffer {
+function hashToken(token: string): Buffer {
   return createHash('sha256').update(token).digest()
 }
 
@@ -85,7 +80,7 @@ export function openSession(
   { address, device }: Pick<Caller, 'address' | 'device'>,
 ): OpenedSession {
   const token = randomBytes(TOKEN_BYTES).toString('base64url')
-  const id = newPublicId()
+  const id = randomId()
   const row = {
     id,
     user_id: user,
@@ -104,11 +99,10 @@ export function openSession(
 }
 
 /** Deletes some logins that have ended by themselves, and closes what connections they have left. */
-export function endExpiredSessions({ db, nowMs, effects, options }: WriteContext, limit: number): number {
+export function endExpiredSessions({ db, nowMs, effects, options }: WriteContext, limit: number): void {
   const expiresMs = nowMs - EXPIRY_SLACK_MS
   const ended = deleteSessionsBefore(db, { expiresMs, usedMs: expiresMs - options.session_idle }, limit)
   for (const { id, user_id } of ended) effects.end(user_id, id, disconnects.sessionEnded)
-  return ended.length
 }
 
 /** A connection token: shards check it without asking anybody. `key`: token.key of the data directory. */

@@ -81,6 +81,6 @@ function addFile(zip: ZipFile, file: FileRecord, read: () => Promise<Readable>):
 }
 
 /** Names of files were made harmless when they came; the id keeps two of one name apart. */
-export function pathInArchive({ id, name }: Pick<FileRecord, 'id' | 'name'>): string {
+function pathInArchive({ id, name }: Pick<FileRecord, 'id' | 'name'>): string {
   return `files/${id}/${name}`
 }

@@ -1,8 +1,8 @@
 // Where exports lie until they are fetched. Any thread.
 
 import { join } from 'node:path'
+import { randomId } from '../../base/random-id.ts'
 import { DIRECTORIES } from '../files/paths.ts'
-import { randomId } from '../files/random-id.ts'
 
 /** Begins their names, for the sweep that deletes those that nobody fetched. */
 export const EXPORT_PREFIX = 'export-'

@@ -3,12 +3,11 @@
 
 import { join } from 'node:path'
 import { assert } from '../../base/assert.ts'
+import { RANDOM_ID } from '../../base/random-id.ts'
 
 export const DIRECTORIES = { blobs: 'blobs', thumbs: 'thumbs', uploads: 'uploads', temporary: 'tmp' } as const
 
 const SHA256 = /^[0-9a-f]{64}$/
-/** 128 random bits in base64url: ids of uploads, and of the files that they become. */
-export const PUBLIC_ID = /^[A-Za-z0-9_-]{22}$/
 
 /** What there is of a file to read. `view`: an image as it is shown, without metadata. */
 export type Part = 'original' | 'view' | 'thumbnail'
@@ -28,11 +27,11 @@ export function contentPath(dataPath: string, sha256: string, part: Part): strin
 
 /** Relative to the data directory, as tasks of the pool get it. */
 export function uploadPath(id: string): string {
-  assert(PUBLIC_ID.test(id), 'the name of an upload is its id')
+  assert(RANDOM_ID.test(id), 'the name of an upload is its id')
   return join(DIRECTORIES.uploads, id)
 }
 
 export function temporaryPath(dataPath: string, id: string): string {
-  assert(PUBLIC_ID.test(id), 'the name of a temporary file is random')
+  assert(RANDOM_ID.test(id), 'the name of a temporary file is random')
   return join(dataPath, DIRECTORIES.temporary, id)
 }

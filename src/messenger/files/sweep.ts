@@ -6,6 +6,7 @@
 import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { readdir, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { randomId } from '../../base/random-id.ts'
 import type { MessengerOptions } from '../../config/schema.ts'
 import type { WriteContext } from '../method.ts'
 import { forgottenFiles } from '../store/attachments.ts'
@@ -20,7 +21,6 @@ import {
   uploadIds,
 } from '../store/uploads.ts'
 import { contentPath, DIRECTORIES, type Part, temporaryPath, uploadPath } from './paths.ts'
-import { randomId } from './random-id.ts'
 
 const BLOBS_PER_SWEEP = 50
 const UPLOADS_PER_SWEEP = 50

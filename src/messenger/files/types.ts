@@ -1,7 +1,7 @@
 // Which types of content a browser may show, by what the bytes say. Any thread; pure. Invariant: what can carry a script
 // (HTML, SVG, PDF, anything unknown) is never among them.
 
-export const UNKNOWN_TYPE = 'application/octet-stream'
+const UNKNOWN_TYPE = 'application/octet-stream'
 
 /** Types that get a preview. They are shown as that; their own bytes, which carry metadata, are for saving only. */
 const IMAGES: ReadonlySet<string> = new Set([

@@ -2,10 +2,13 @@
 // thread, in memory. Invariants: each table is bounded; an account is never locked, it waits; what is counted and what is
 // answered is the same for nicknames that there are and for others.
 
-import { isIPv4, isIPv6 } from 'node:net'
+import { isIPv6 } from 'node:net'
+import { plainAddress } from '../../base/address.ts'
+import { TokenBucket } from '../../base/token-bucket.ts'
 import type { MessengerOptions } from '../../config/schema.ts'
 import { CallError } from '../failures.ts'
 import type { Guards } from '../ports.ts'
+import { Recent } from './recent.ts'
 
 /** Wrong passwords in a row that cost no waiting. */
 const FREE_FAILURES = 5
@@ -15,14 +18,14 @@ const BACKOFF_MAX_MS = 15 * 60_000
 const FORGET_AFTER_MS = 24 * 3_600_000
 /** While so many passwords of an account are being checked, others wait: a burst counts before its first answer. */
 const RETRY_WHILE_CHECKED_MS = 1_000
-const MINUTE_MS = 60_000
-const HOUR_MS = 3_600_000
+const MINUTE_SECONDS = 60
+const HOUR_SECONDS = 3_600
 
 /** Entries of each table; the longest untouched goes. To push one out takes as many other names or addresses. */
 export const GUARDED_MAX = 20_000
 
 type Account = { failures: number; checking: number; blockedUntilMs: number; touchedMs: number }
-type Bucket = { level: number; filledMs: number }
+type Buckets = Recent<string, TokenBucket>
 type LoginGuards = Pick<Guards, 'signup' | 'login'>
 
 export function createLoginGuards(given: {
@@ -30,11 +33,11 @@ export function createLoginGuards(given: {
   nowMs: () => number
 }): LoginGuards {
   const { options, nowMs } = given
-  const accounts = new Recent<Account>()
+  const accounts = new Recent<string, Account>(GUARDED_MAX)
   /** `nickname|address` of successful logins. They wait for their own failures alone: strangers can't keep a user out. */
-  const trusted = new Recent<true>()
-  const signups = new Recent<Bucket>()
-  const logins = new Recent<Bucket>()
+  const trusted = new Recent<string, true>(GUARDED_MAX)
+  const signups: Buckets = new Recent(GUARDED_MAX)
+  const logins: Buckets = new Recent(GUARDED_MAX)
 
   const accountOf = (nicknameKey: string, address: string) => {
     const own = `${nicknameKey}|${address}`
@@ -45,11 +48,11 @@ export function createLoginGuards(given: {
   }
 
   return {
-    signup: address => take(signups, addressKey(address), options.signups_per_hour, HOUR_MS, nowMs()),
+    signup: address => take(signups, addressKey(address), options.signups_per_hour, HOUR_SECONDS, nowMs()),
 
     login(nicknameKey, address) {
       const from = addressKey(address)
-      take(logins, from, options.logins_per_minute, MINUTE_MS, nowMs())
+      take(logins, from, options.logins_per_minute, MINUTE_SECONDS, nowMs())
       const account = accountOf(nicknameKey, from)
       const waitMs = account.blockedUntilMs - nowMs()
       if (waitMs > 0) throw new CallError('rate', 'too many wrong passwords', waitMs)
@@ -78,59 +81,18 @@ export function backoffMs(failures: number): number {
 
 /** Who counts as one: an IPv4 address, or the /64 of an IPv6 address, which is what one customer gets at least. */
 export function addressKey(address: string): string {
-  const plain = address.split('%', 1)[0]!
+  const plain = plainAddress(address)
   if (!isIPv6(plain)) return plain
-  // The URL parser writes it in the one canonical form (RFC 5952).
-  const [head = '', tail] = new URL(`http://[${plain}]`).hostname.slice(1, -1).split('::')
-  const before = head === '' ? [] : head.split(':')
-  const after = tail === undefined || tail === '' ? [] : tail.split(':')
+  const [before = [], after = []] = plain
+    .split('::')
+    .map(part => part.split(':').filter(group => group !== ''))
   const groups = [...before, ...Array(8 - before.length - after.length).fill('0'), ...after]
-  if (groups.slice(0, 6).join(':') === '0:0:0:0:0:ffff') {
-    const number = (Number.parseInt(groups[6], 16) << 16) | Number.parseInt(groups[7], 16)
-    const ipv4 = [24, 16, 8, 0].map(shift => (number >>> shift) & 255).join('.')
-    if (isIPv4(ipv4)) return ipv4
-  }
   return `${groups.slice(0, 4).join(':')}::/64`
 }
 
 /** Takes one of `perPeriod`; as many at once after a pause. */
-function take(
-  buckets: Recent<Bucket>,
-  key: string,
-  perPeriod: number,
-  periodMs: number,
-  nowMs: number,
-): void {
-  const bucket = buckets.get(key) ?? buckets.set(key, { level: perPeriod, filledMs: nowMs })
-  const gained = ((nowMs - bucket.filledMs) / periodMs) * perPeriod
-  bucket.level = Math.min(perPeriod, bucket.level + Math.max(0, gained))
-  bucket.filledMs = nowMs
-  if (bucket.level < 1) {
-    const waitMs = Math.ceil(((1 - bucket.level) / perPeriod) * periodMs)
-    throw new CallError('rate', 'too many tries from this address', waitMs)
-  }
-  bucket.level -= 1
-}
-
-/** A map that forgets what was not touched for the longest time when it is full. */
-class Recent<V> {
-  readonly #entries = new Map<string, V>()
-
-  get(key: string): V | undefined {
-    const value = this.#entries.get(key)
-    if (value === undefined) return undefined
-    this.#entries.delete(key)
-    this.#entries.set(key, value)
-    return value
-  }
-
-  set(key: string, value: V): V {
-    this.#entries.delete(key)
-    if (this.#entries.size >= GUARDED_MAX) {
-      const [oldest] = this.#entries.keys()
-      if (oldest !== undefined) this.#entries.delete(oldest)
-    }
-    this.#entries.set(key, value)
-    return value
-  }
+function take(buckets: Buckets, key: string, perPeriod: number, periodSeconds: number, nowMs: number): void {
+  const fresh = () => new TokenBucket(perPeriod / periodSeconds, nowMs, perPeriod)
+  const bucket = buckets.get(key) ?? buckets.set(key, fresh())
+  if (!bucket.take(nowMs)) throw new CallError('rate', 'too many tries from this address', bucket.waitMs)
 }

@@ -1,8 +1,10 @@
 // How often a user may send messages, and call anything, over all devices. The messenger's thread, in memory. Invariant: the
 // table is bounded; who is forgotten was quiet for longer than it takes to have the full burst again.
 
+import { TokenBucket } from '../../base/token-bucket.ts'
 import { CallError } from '../failures.ts'
 import type { Guards } from '../ports.ts'
+import { Recent } from './recent.ts'
 
 /** Users who called lately. With more of them within a few seconds the machine is the limit, and no user. */
 const USERS_MAX = 50_000
@@ -10,8 +12,6 @@ const USERS_MAX = 50_000
 const BURST_SECONDS = 2
 /** Calls of any kind for each message: who comes back asks for hundreds of conversations, and marks what is read. */
 const CALLS_PER_MESSAGE = 10
-
-type Bucket = { level: number; filledMs: number }
 
 /** `messageRate`: messages a second on average. */
 export function createRateGuards(
@@ -25,21 +25,12 @@ export function createRateGuards(
 }
 
 function createGuard(perSecond: number, what: string, nowMs: () => number): (user: number) => void {
-  const burst = perSecond * BURST_SECONDS
-  const buckets = new Map<number, Bucket>()
+  const buckets = new Recent<number, TokenBucket>(USERS_MAX)
   return user => {
     const now = nowMs()
-    const known = buckets.get(user)
-    const gained = known === undefined ? 0 : (Math.max(0, now - known.filledMs) * perSecond) / 1_000
-    const level = known === undefined ? burst : Math.min(burst, known.level + gained)
-    // Behind all others: the first in the table is who was quiet longest.
-    buckets.delete(user)
-    buckets.set(user, { level: level < 1 ? level : level - 1, filledMs: now })
-    const [quietest] = buckets.keys()
-    if (buckets.size > USERS_MAX && quietest !== undefined) buckets.delete(quietest)
-    if (level < 1) {
-      const retryAfterMs = Math.ceil(((1 - level) * 1_000) / perSecond)
-      throw new CallError('rate', `more than ${perSecond} ${what} a second`, retryAfterMs)
-    }
+    const fresh = () => new TokenBucket(perSecond, now, perSecond * BURST_SECONDS)
+    const bucket = buckets.get(user) ?? buckets.set(user, fresh())
+    if (!bucket.take(now))
+      throw new CallError('rate', `more than ${perSecond} ${what} a second`, bucket.waitMs)
   }
 }

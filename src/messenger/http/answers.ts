@@ -3,7 +3,7 @@
 import type { ErrorCode } from '../../protocol/codes.ts'
 import { errorJson } from '../../protocol/replies.ts'
 import { CallError, statusOf } from '../failures.ts'
-import { CHALLENGE, HttpFailure } from './calls.ts'
+import { HttpFailure } from './calls.ts'
 
 /** Our answers are data and never a page; what is served as one (a file shown in the browser) says so itself. */
 const ALWAYS = {
@@ -42,6 +42,8 @@ export function refusalAnswer(error: unknown): Response | undefined {
   return undefined
 }
 
+/** A 401 says how it could be done right (RFC 9110, 11.6.1). */
+const CHALLENGE = { 'www-authenticate': 'Bearer' } as const
 /** What is worth trying again without knowing when. */
 const RETRY_MS = 1_000
 

@@ -4,6 +4,7 @@
 import type { Context } from 'hono'
 import type { CallOutcome, Login, MessengerPort, Who } from '../../protocol/call.ts'
 import type { ErrorCode } from '../../protocol/codes.ts'
+import { DEVICE_LENGTH_MAX } from '../caller.ts'
 import { CallError, type FailureKind, statusOf } from '../failures.ts'
 import { cookieToken } from './cookies.ts'
 
@@ -49,9 +50,6 @@ export class HttpFailure extends Error {
   }
 }
 
-/** What a device may call itself: it is shown in the list of logins, and stored. */
-const DEVICE_LENGTH_MAX = 200
-
 export function createCalls(port: MessengerPort): { call: CallMethod; callText: CallText } {
   const callText: CallText = async (c, method, data, transport = 'http') => {
     const outcome = await new Promise<CallOutcome>(resolve => {
@@ -76,14 +74,10 @@ function whoOf(c: Context<HttpEnv>): Who {
 }
 
 /** Undefined: none is given, so that a cookie counts. */
-export function bearerToken(c: Context<HttpEnv>): string | undefined {
+function bearerToken(c: Context<HttpEnv>): string | undefined {
   const header = c.req.header('authorization')
   if (header === undefined) return undefined
   const [, token] = /^bearer +([\w.~+/=-]{1,1024})$/i.exec(header) ?? []
-  if (token === undefined)
-    throw HttpFailure.of('unauthorized', 'Authorization is Bearer and a token', CHALLENGE)
+  if (token === undefined) throw HttpFailure.of('unauthorized', 'Authorization is Bearer and a token')
   return token
 }
-
-/** A 401 says how it could be done right (RFC 9110, 11.6.1). */
-export const CHALLENGE = { 'www-authenticate': 'Bearer' } as const

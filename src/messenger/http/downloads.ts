@@ -4,10 +4,11 @@
 
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { create as contentDisposition } from 'content-disposition'
 import type { Context } from 'hono'
-import { contentPath, type Part, PUBLIC_ID } from '../files/paths.ts'
+import { RANDOM_ID } from '../../base/random-id.ts'
+import { contentPath, type Part } from '../files/paths.ts'
 import { type CallMethod, type HttpEnv, HttpFailure } from './calls.ts'
+import { dispositionOf } from './disposition.ts'
 import { isKnown, rangeOf } from './range.ts'
 
 /** Read at once. */
@@ -33,7 +34,7 @@ export async function download(
   { call, dataPath }: DownloadsOptions,
 ): Promise<Response> {
   const id = c.req.param('id') ?? ''
-  if (!PUBLIC_ID.test(id)) throw HttpFailure.of('not_found', 'file')
+  if (!RANDOM_ID.test(id)) throw HttpFailure.of('not_found', 'file')
   const opened = (await call(c, 'file.open', { id, part }, 'shard')) as Opened
   const etag = `"${opened.sha256}${part === 'original' ? '' : `-${part}`}"`
   const headers = headersOf(opened, etag, c.req.query('download') === '1')
@@ -69,7 +70,7 @@ function headersOf(opened: Opened, etag: string, isForced: boolean): Headers {
   const disposition = isForced ? 'attachment' : opened.disposition
   return new Headers({
     'content-type': type,
-    'content-disposition': contentDisposition(name, { type: disposition, fallback: plainName(name) }),
+    'content-disposition': dispositionOf(name, disposition),
     etag,
     'accept-ranges': 'bytes',
     // What is private leaves no copy on a shared machine; what all users may have is asked for again each time.
@@ -80,11 +81,6 @@ function headersOf(opened: Opened, etag: string, isForced: boolean): Headers {
     'cross-origin-resource-policy': 'same-origin',
     'referrer-policy': 'no-referrer',
   })
-}
-
-/** For those who don't know `filename*` (RFC 6266). A percent sign would be taken for an encoding by some. */
-function plainName(name: string): string {
-  return name.replace(/[^\x20-\x7e]|[%"\\]/gu, '_')
 }
 
 async function openContent(path: string): Promise<FileHandle> {

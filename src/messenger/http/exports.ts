@@ -6,10 +6,10 @@ import { constants } from 'node:fs'
 import { open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { create as contentDisposition } from 'content-disposition'
 import type { Context } from 'hono'
 import { CallError } from '../failures.ts'
 import { type CallMethod, type HttpEnv, HttpFailure } from './calls.ts'
+import { dispositionOf } from './disposition.ts'
 
 /** Read at once. */
 const CHUNK_BYTES = 128 * 1_024
@@ -58,12 +58,8 @@ export async function serveExport(
     headers: {
       'content-type': made.type,
       'content-length': String(made.bytes),
-      'content-disposition': contentDisposition(made.name, { type: 'attachment', fallback: plainName(made) }),
+      'content-disposition': dispositionOf(made.name, 'attachment'),
       'content-security-policy': "default-src 'none'; sandbox",
     },
   })
-}
-
-function plainName({ name }: Prepared): string {
-  return name.replace(/[^\x20-\x7e]|[%"\\]/gu, '_')
 }

@@ -21,7 +21,7 @@ export type FilesApp = Readonly<{
   releaseUpload: (id: string) => void
 }>
 
-export const UPLOADS_PATH = '/messenger/uploads'
+const UPLOADS_PATH = '/messenger/uploads'
 
 export function createFilesApp(options: FilesOptions): FilesApp {
   const tus = new TusUploads({ ...options, path: UPLOADS_PATH })

@@ -22,7 +22,7 @@ export async function serveRpc(
   const method = c.req.param('method') ?? ''
   // A form of another page can't send it, and without being asked a browser doesn't let a script do so.
   if (!/^application\/json *(?:;|$)/i.test(c.req.header('content-type') ?? '')) {
-    throw HttpFailure.of('unsupported_type', 'Content-Type is application/json', {}, 415)
+    throw HttpFailure.of('unsupported_type', 'Content-Type is application/json')
   }
   const body = await readText(c.req.raw, method.startsWith('auth.') ? AUTH_BODY_BYTES_MAX : BODY_BYTES_MAX)
   const { data } = await callText(c, method, body)

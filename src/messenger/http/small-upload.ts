@@ -5,13 +5,13 @@ import { open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parse as parseDisposition } from 'content-disposition'
 import type { Context } from 'hono'
+import { randomId } from '../../base/random-id.ts'
 import { uploadPath } from '../files/paths.ts'
-import { randomId } from '../files/random-id.ts'
 import type { FileRecord } from '../model.ts'
 import { type CallMethod, type HttpEnv, HttpFailure } from './calls.ts'
 
 /** Larger files go up in a way that can be resumed. */
-export const SMALL_BYTES_MAX = 5 * 1_024 * 1_024
+const SMALL_BYTES_MAX = 5 * 1_024 * 1_024
 const MODE = 0o600
 const LENGTH = /^\d{1,15}$/
 

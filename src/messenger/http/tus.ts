@@ -9,10 +9,11 @@ import { FileStore } from '@tus/file-store'
 import { Server, Upload } from '@tus/server'
 import type { Context } from 'hono'
 import { assert } from '../../base/assert.ts'
+import { RANDOM_ID, randomId } from '../../base/random-id.ts'
 import type { MessengerOptions } from '../../config/schema.ts'
-import { CallError, statusOf } from '../failures.ts'
-import { DIRECTORIES, PUBLIC_ID, uploadPath } from '../files/paths.ts'
-import { randomId } from '../files/random-id.ts'
+import { CallError } from '../failures.ts'
+import { DIRECTORIES, uploadPath } from '../files/paths.ts'
+import { refusalAnswer } from './answers.ts'
 import { type CallMethod, type HttpEnv, HttpFailure } from './calls.ts'
 import { type LockAnswer, UploadLocks } from './upload-locks.ts'
 
@@ -29,7 +30,12 @@ type Exchange = {
   /** The upload that it has made; ''. */
   made: string
   upload: LockAnswer | undefined
+  /** What is said to an error that is none of the protocol. */
+  refusal: Response | undefined
 }
+
+/** As the library has them. */
+type Refusal = { status_code: number; body: string }
 
 export type TusOptions = Readonly<{
   call: CallMethod
@@ -62,10 +68,13 @@ export class TusUploads {
     if ((c.req.header('upload-metadata')?.length ?? 0) > METADATA_LENGTH_MAX) {
       throw HttpFailure.of('bad_request', 'Upload-Metadata is too long')
     }
-    const exchange: Exchange = { c, holder: randomId(), made: '', upload: undefined }
+    const exchange: Exchange = { c, holder: randomId(), made: '', upload: undefined, refusal: undefined }
     const response = await this.#exchanges.run(exchange, () => this.#server.handleWeb(c.req.raw))
     if (exchange.made !== '' && !response.ok) await this.#drop(exchange)
-    const { upload } = exchange
+    const { upload, refusal } = exchange
+    refusal?.headers.forEach((value, name) => {
+      response.headers.set(name, value)
+    })
     if (response.ok && upload !== undefined) this.#sayExpiry(response, upload)
     if (method !== 'HEAD') return response
     if (upload?.state === 'finished') return finishedHead(upload)
@@ -109,7 +118,7 @@ export class TusUploads {
       // An address may have a query, which the library takes for a part of the id.
       getFileIdFromRequest: ({ url }) => {
         const id = idOf(url)
-        return PUBLIC_ID.test(id) ? id : undefined
+        return RANDOM_ID.test(id) ? id : undefined
       },
       namingFunction: randomId,
       locker: { newLock: id => this.#lockOf(id) },
@@ -118,8 +127,17 @@ export class TusUploads {
         await this.#finish(this.#exchange(), upload.id)
         return {}
       },
-      onResponseError: (_request, error) => refusalOf(error),
+      onResponseError: (_request, error) => this.#refusalOf(error),
     })
+  }
+
+  /** Errors of the protocol are told in its own words, ours as everywhere, and no others. */
+  async #refusalOf(error: Error | Refusal): Promise<Refusal | undefined> {
+    if ('status_code' in error && (error.status_code < 500 || error.status_code === 501)) return undefined
+    // What else can fail is writing to the disk, as the messenger's own writing would.
+    const refusal = refusalAnswer(error) ?? refusalAnswer(new CallError('storage'))!
+    this.#exchange().refusal = refusal
+    return { status_code: refusal.status, body: await refusal.text() }
   }
 
   #exchange(): Exchange {
@@ -204,20 +222,4 @@ function finishedHead({ size, name }: LockAnswer): Response {
       'cache-control': 'no-store',
     },
   })
-}
-
-type Refusal = { status_code: number; body: string }
-
-/** Errors of the protocol are told in its own words, ours as everywhere, and no others. */
-function refusalOf(error: Error | Refusal): Refusal | undefined {
-  if (error instanceof HttpFailure) return jsonRefusal(error.status, error.error)
-  if (error instanceof CallError) return jsonRefusal(statusOf(error.error.code), error.error)
-  if ('status_code' in error && (error.status_code < 500 || error.status_code === 501)) return undefined
-  // What is written to the disk has failed, as the messenger's own writing would.
-  const { error: storage } = new CallError('storage')
-  return jsonRefusal(statusOf(storage.code), storage)
-}
-
-function jsonRefusal(status_code: number, error: object): Refusal {
-  return { status_code, body: JSON.stringify({ error }) }
 }

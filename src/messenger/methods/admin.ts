@@ -15,7 +15,7 @@ import { checkNewPassword } from '../accounts/passwords.ts'
 import { CallError } from '../failures.ts'
 import { endConversation, setRetention } from '../membership.ts'
 import { inSteps, type Method, reads, type WriteContext, writes } from '../method.ts'
-import { id, timeMs, user, userRole } from '../model.ts'
+import { id, retentionDays, timeMs, user, userRole } from '../model.ts'
 import { placeOf } from '../store/conversations.ts'
 import { deleteSessions } from '../store/sessions.ts'
 import { administeredUsers } from '../store/stats.ts'
@@ -31,7 +31,6 @@ import {
 import { overviewMethods } from './overview.ts'
 
 const PAGE_MAX = 500
-const RETENTION_DAYS_MAX = 36_500
 
 const nothing = z.object({})
 const nickname = z.string().max(NAME_INPUT_LENGTH_MAX)
@@ -229,7 +228,7 @@ const setConversationRetention = writes({
   access: 'admin',
   about:
     'After how many days messages of a conversation are deleted; 0: never, null: as the configuration says.',
-  input: z.object({ conversation: id, days: z.int().min(0).max(RETENTION_DAYS_MAX).nullable() }),
+  input: z.object({ conversation: id, days: retentionDays }),
   output: nothing,
   fails: ['forbidden', 'not_found'],
   run: (context, caller, { conversation, days }) => {

@@ -15,10 +15,10 @@ import { checkCredentials } from '../accounts/login.ts'
 import { foldName, NAME_INPUT_LENGTH_MAX } from '../accounts/names.ts'
 import { checkNewPassword } from '../accounts/passwords.ts'
 import { expiryOf, type OpenedSession, openSession } from '../accounts/sessions.ts'
-import type { Caller } from '../caller.ts'
+import { type Caller, DEVICE_LENGTH_MAX } from '../caller.ts'
 import { CallError } from '../failures.ts'
 import { inSteps, type Method, reads, type StepsContext, writes } from '../method.ts'
-import { session, timeMs, user } from '../model.ts'
+import { session, sessionId, timeMs, user } from '../model.ts'
 import { deleteSession, deleteSessions, sessionsOf } from '../store/sessions.ts'
 import {
   hasUsers,
@@ -34,7 +34,6 @@ const nickname = z.string().max(NAME_INPUT_LENGTH_MAX)
 const displayName = z.string().max(2 * NAME_INPUT_LENGTH_MAX)
 /** Its rules have words of their own: see accounts/passwords.ts. */
 const password = z.string()
-const sessionId = z.string().regex(/^[A-Za-z0-9_-]{22}$/)
 
 const connection = z
   .object({ token: z.string(), expires_ms: timeMs })
@@ -48,7 +47,11 @@ const loggedIn = z.object({
 })
 
 const asDevice = {
-  device: z.string().max(200).optional().describe('How the login is listed; over HTTP else the User-Agent.'),
+  device: z
+    .string()
+    .max(DEVICE_LENGTH_MAX)
+    .optional()
+    .describe('How the login is listed; over HTTP else the User-Agent.'),
   cookie: z
     .boolean()
     .optional()

@@ -15,7 +15,7 @@ import {
   setRetention,
 } from '../membership.ts'
 import { inSteps, type Method, reads, writes } from '../method.ts'
-import { conversation, id, member, memberRole } from '../model.ts'
+import { conversation, id, member, memberRole, retentionDays } from '../model.ts'
 import { conversationPage, conversationRecord, type PlaceInList } from '../store/conversation-records.ts'
 import { memberPage, mute, permitted, roleIn } from '../store/conversations.ts'
 
@@ -24,7 +24,6 @@ const NAME_CHARACTERS_MAX = 100
 const USERS_PER_CALL_MAX = 100
 const CONVERSATIONS_PAGE_MAX = 200
 const MEMBERS_PAGE_MAX = 500
-const RETENTION_DAYS_MAX = 36_500
 
 const nothing = z.object({})
 const users = z.array(id).min(1).max(USERS_PER_CALL_MAX)
@@ -234,7 +233,7 @@ const setsRetention = writes({
   access: 'user',
   rated: true,
   about: 'After how many days messages are deleted. 0: never; null: as the server is configured.',
-  input: z.object({ conversation: id, days: z.int().min(0).max(RETENTION_DAYS_MAX).nullable() }),
+  input: z.object({ conversation: id, days: retentionDays }),
   output: nothing,
   fails: ['not_found', 'forbidden'],
   run: (context, caller, input) => {

@@ -22,7 +22,7 @@ import {
 } from '../store/files.ts'
 import { roomOf } from '../store/uploads.ts'
 import { usersByIds } from '../store/users.ts'
-import { mustBeUser, uploadMethods } from './uploads.ts'
+import { uploadMethods } from './uploads.ts'
 
 const PAGE_MAX = 200
 const CHOSEN_USERS_MAX = 1_000
@@ -58,7 +58,6 @@ const open = reads({
   }),
   fails: ['not_found'],
   run: ({ db, options }, caller, input) => {
-    mustBeUser(caller)
     const row = readableFile(db, input.id, caller.user, options)
     const { sha256, name } = row
     const isPublic = row.visibility === 'public'
@@ -81,7 +80,6 @@ const downloaded = writes({
   output: nothing,
   fails: ['not_found'],
   run: ({ db, options, nowMs }, caller, input) => {
-    mustBeUser(caller)
     const row = readableFile(db, input.id, caller.user, options)
     countDownload(db, row.id, caller.user, input.bytes, nowMs)
     return {}
@@ -115,7 +113,7 @@ const list = reads({
   name: 'file.list',
   access: 'user',
   about:
-    'Files, the newest first: `mine`, those that a user (`owner`) shares with the caller, or `shared`: of all others. `next` is the `cursor` of the next page; 0: that was the last one. What was only sent in conversations is listed there, except to its owner.',
+    'Files, the newest first: `mine`, those that a user (`owner`) shares with the caller, or `shared`: of all others. `next` is the `cursor` of the next page; 0: that was the last one. What was only sent in conversations is listed to its owner alone.',
   input: z.object({
     of: z.enum(['mine', 'shared']).default('mine'),
     owner: id.optional(),

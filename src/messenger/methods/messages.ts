@@ -8,10 +8,10 @@ import { CallError } from '../failures.ts'
 import { openDirect } from '../membership.ts'
 import { inSteps, type Method, reads, type WriteContext, writes } from '../method.ts'
 import { clientId, fileId, id, message, seq, timeMs } from '../model.ts'
-import { fitting } from '../store/archive.ts'
 import { unreadMentionsOf, unreadOf } from '../store/conversation-records.ts'
 import { type Place, permitted, roleIn } from '../store/conversations.ts'
 import type { Database } from '../store/database.ts'
+import { fitting } from '../store/fitting.ts'
 import {
   deleteMessage,
   editMessage,

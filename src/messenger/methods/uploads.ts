@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import type { Caller } from '../caller.ts'
+import { RELEASE_UPLOAD } from '../effects.ts'
 import { CallError } from '../failures.ts'
 import { cleanName } from '../files/names.ts'
 import { contentPath, uploadPath } from '../files/paths.ts'
@@ -33,9 +34,6 @@ const STORE_TRIES_MAX = 3
 const POOL_RETRY_MS = 250
 const POOL_WAIT_MS_MAX = 20_000
 
-/** The topic of the notice to whoever holds an upload that another request wants. Text: its id. */
-export const RELEASE_UPLOAD = 'upload.release'
-
 /** One request that writes. */
 const holder = z.string().min(8).max(64)
 
@@ -53,7 +51,6 @@ const create = writes({
   output: z.object({ name: z.string() }),
   fails: ['too_large', 'rate', 'quota', 'storage'],
   run: ({ db, nowMs, options }, caller, input) => {
-    mustBeUser(caller)
     mustFitOnDisk(options.path, input.size)
     const name = cleanName(input.name)
     reserveUpload(db, { ...input, name, owner_id: caller.user, used_ms: nowMs }, options)
@@ -73,7 +70,6 @@ const lock = writes({
   }),
   fails: ['not_found'],
   run: (context, caller, { id, holder, force }) => {
-    mustBeUser(caller)
     const { db, nowMs, effects } = context
     const upload = uploadOf(db, id, caller.user)
     if (upload === undefined) {
@@ -126,7 +122,6 @@ const finish = inSteps({
   output: z.object({ file }),
   fails: ['not_found', 'busy', 'storage'],
   run: async (context, caller, { id, holder }) => {
-    mustBeUser(caller)
     const begun = await context.write(({ db, nowMs }) => {
       const upload = uploadOf(db, id, caller.user)
       if (upload === undefined) return { file: fileRecord(finishedFile(db, id, caller.user)) }
@@ -212,10 +207,6 @@ function finishedFile(db: Database, id: string, owner: number): FileRow {
   const row = fileOfOwner(db, id, owner)
   if (row === undefined) throw new CallError('not_found', 'upload')
   return row
-}
-
-export function mustBeUser({ user }: Caller): void {
-  if (user === 0) throw new CallError('unauthorized')
 }
 
 function mustFitOnDisk(path: string, size: number): void {

@@ -3,8 +3,9 @@
 
 import { createHash, randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, linkSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { type Algorithm, hashSync, parseOptions, verifySync } from '@node-rs/argon2'
+import { syncFolder } from '../../base/durable-files.ts'
 import { StartError } from '../../base/errors.ts'
 import type { Tasks } from './tasks.ts'
 
@@ -103,12 +104,7 @@ function makePepper(dataPath: string): Pepper {
   } finally {
     unlinkSync(temporary)
   }
-  const directory = openSync(dirname(path), 'r')
-  try {
-    fsyncSync(directory)
-  } finally {
-    closeSync(directory)
-  }
+  syncFolder(dataPath)
   const pepper = readPepper(dataPath)
   if (pepper === undefined) throw new StartError(`${path} could not be made`)
   return pepper

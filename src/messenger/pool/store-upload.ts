@@ -5,13 +5,14 @@
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, link, lstat, mkdir, open, rename, unlink, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileTypeFromBuffer } from 'file-type'
 import { assert } from '../../base/assert.ts'
+import { syncPath } from '../../base/durable-files.ts'
+import { randomId } from '../../base/random-id.ts'
 import type { MessengerOptions } from '../../config/schema.ts'
 import { CallError } from '../failures.ts'
-import { contentPath, temporaryPath } from '../files/paths.ts'
-import { randomId } from '../files/random-id.ts'
+import { contentPath, temporaryPath, uploadPath } from '../files/paths.ts'
 import { bareType } from '../files/types.ts'
 import { makePreview, type Preview } from './images.ts'
 import type { Tasks } from './tasks.ts'
@@ -23,8 +24,6 @@ const CHUNK_BYTES = 1_024 * 1_024
 /** What the type is told by. */
 const SAMPLE_BYTES = 64 * 1_024
 const MODE = 0o600
-
-const UPLOAD_PATH = /^uploads\/[A-Za-z0-9_-]{22}$/
 
 /** Of the system, where it is the disk that refuses, in words. */
 const STORAGE_ERRORS: Readonly<Record<string, string>> = {
@@ -52,7 +51,7 @@ async function store(
   { path, size }: StoreUpload['input'],
   options: Pick<MessengerOptions, 'path' | 'image_pixels'>,
 ): Promise<StoreUpload['output']> {
-  assert(UPLOAD_PATH.test(path), 'only uploads become blobs')
+  assert(path === uploadPath(basename(path)), 'only uploads become blobs')
   const from = join(options.path, path)
   const { sha256, sample } = await readAll(from, size)
   const sniffed = await fileTypeFromBuffer(sample)
@@ -97,7 +96,7 @@ async function keepPreview(dataPath: string, sha256: string, preview: Preview): 
     await makeFolder(dirname(path))
     await writeFile(temporary, preview[part], { flag: 'wx', mode: MODE, flush: true })
     await rename(temporary, path)
-    await syncDirectory(dirname(path))
+    await syncPath(dirname(path))
   }
 }
 
@@ -115,7 +114,7 @@ async function placeBlob(dataPath: string, from: string, sha256: string, size: n
     // A rename between two names of one file does nothing, and leaves both.
     await unlink(temporary).catch(() => {})
   }
-  await syncDirectory(dirname(path))
+  await syncPath(dirname(path))
 }
 
 async function isBlob(path: string, size: number): Promise<boolean> {
@@ -129,15 +128,5 @@ async function isBlob(path: string, size: number): Promise<boolean> {
 
 async function makeFolder(path: string): Promise<void> {
   const made = await mkdir(path, { recursive: true, mode: 0o700 })
-  if (made !== undefined) await syncDirectory(dirname(made))
-}
-
-/** A name is on the disk when its directory is. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY)
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
+  if (made !== undefined) await syncPath(dirname(made))
 }

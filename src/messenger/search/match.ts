@@ -5,7 +5,7 @@ import { partTag, type Tag, wordTag } from '../store/search-index.ts'
 import type { Term } from './query.ts'
 
 /** The index of pieces knows nothing shorter. */
-export const PART_LENGTH_MIN = 3
+const PART_LENGTH_MIN = 3
 
 /** Where to look: one of each list. An empty list means nowhere. */
 export type Scope = readonly (readonly Tag[])[]
@@ -19,20 +19,18 @@ export function matchWords(scope: Scope, terms: readonly Term[]): string | undef
 
 /** Undefined: all terms are too short to be looked for in parts of words. */
 export function matchParts(scope: Scope, terms: readonly Term[]): string | undefined {
-  const long = terms.filter(isPart)
-  if (isNowhere(scope) || long.length === 0) return undefined
-  const asked = long.map(({ text }) => `{text names} : ${quoted(text)}`)
-  return all([
-    ...scope.map(tags => `tags : (${tags.map(tag => quoted(partTag(tag))).join(' OR ')})`),
-    ...asked,
-  ])
+  return matchPieces('{text names}', scope, terms)
 }
 
 /** For names of files. Undefined: all terms are too short. */
 export function matchNames(scope: Scope, terms: readonly Term[]): string | undefined {
+  return matchPieces('name', scope, terms)
+}
+
+function matchPieces(columns: string, scope: Scope, terms: readonly Term[]): string | undefined {
   const long = terms.filter(isPart)
   if (isNowhere(scope) || long.length === 0) return undefined
-  const asked = long.map(({ text }) => `name : ${quoted(text)}`)
+  const asked = long.map(({ text }) => `${columns} : ${quoted(text)}`)
   return all([
     ...scope.map(tags => `tags : (${tags.map(tag => quoted(partTag(tag))).join(' OR ')})`),
     ...asked,

@@ -3,14 +3,9 @@
 
 import type { ConversationEvent, Message } from '../model.ts'
 import type { Database } from './database.ts'
+import { fitting } from './fitting.ts'
 import { MESSAGE_COLUMNS, type MessageRow, messageRecords } from './messages.ts'
 import { usersByIds } from './users.ts'
-
-/**
- * A page ends behind the message whose bytes of JSON pass this. Each message is bounded, but 200 of the largest in one
- * answer would be more than may wait for a connection.
- */
-const PAGE_BYTES_MAX = 128 * 1_024
 
 /** `hasMore`: there are others beyond the page, in the direction in which it was read. */
 export type Page = Readonly<{ messages: Message[]; hasMore: boolean }>
@@ -32,16 +27,6 @@ export function pageBefore(db: Database, conversation: number, seq: number, limi
 function page(db: Database, rows: readonly MessageRow[], limit: number): Page {
   const messages = fitting(messageRecords(db, rows.slice(0, limit)))
   return { messages, hasMore: messages.length < rows.length }
-}
-
-/** The first ones that are a page: at least one. */
-export function fitting<T>(records: readonly T[]): T[] {
-  let bytes = 0
-  const end = records.findIndex(record => {
-    bytes += Buffer.byteLength(JSON.stringify(record))
-    return bytes > PAGE_BYTES_MAX
-  })
-  return end === -1 ? [...records] : records.slice(0, end + 1)
 }
 
 /** Place of the first message that is not older; undefined: all are. */

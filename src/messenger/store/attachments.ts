@@ -1,5 +1,5 @@
 // Files of messages in SQL. The messenger's thread, inside the transaction that is being gathered. Invariant: a file that
-// was sent to a conversation and stands in none of its owner's lists goes with the last message that has it.
+// was uploaded for messages alone goes with the last message that has it.
 
 import { CallError } from '../failures.ts'
 import type { FileRecord } from '../model.ts'

@@ -5,7 +5,7 @@ import type { Database } from './database.ts'
 export type BlobRow = Readonly<{ sha256: string; size: number }>
 
 /** Behind one of them ('': from the first), ascending by hash. */
-export function blobsAfter(db: Database, sha256: string, limit: number): BlobRow[] {
+function blobsAfter(db: Database, sha256: string, limit: number): BlobRow[] {
   const sql = 'SELECT sha256, size FROM blobs WHERE sha256 > ? ORDER BY sha256 LIMIT ?'
   return db.all<BlobRow>(sql, sha256, limit)
 }

@@ -6,13 +6,12 @@ import { CallError } from '../failures.ts'
 import type { Conversation, MemberRole } from '../model.ts'
 import { type Place, peerOf, placeOf } from './conversations.ts'
 import type { Database } from './database.ts'
+import { fitting } from './fitting.ts'
 import { messageRecord } from './messages.ts'
 import { EVERYONE } from './schema.ts'
 
 /** More mentions than these are not counted: whoever has so many needs no exact number. */
 const MENTIONS_COUNTED_MAX = 1_000
-/** A page ends behind the conversation whose bytes of JSON pass this, so that it fits into an outbox. */
-const PAGE_BYTES_MAX = 128 * 1_024
 
 type RecordOptions = Pick<MessengerOptions, 'retention_days'>
 
@@ -87,14 +86,10 @@ export function conversationPage(
   { behind, limit }: Readonly<{ behind: PlaceInList | undefined; limit: number }>,
 ): { conversations: Conversation[]; next: PlaceInList | undefined } {
   const found = idsOfPage(db, user, options, behind, limit)
-  const conversations: Conversation[] = []
-  let bytes = 0
-  for (const { id } of found) {
-    const record = conversationRecord(db, id, user, options)
-    conversations.push(record)
-    bytes += Buffer.byteLength(JSON.stringify(record))
-    if (bytes > PAGE_BYTES_MAX) break
+  function* records() {
+    for (const { id } of found) yield conversationRecord(db, id, user, options)
   }
+  const conversations = fitting(records())
   const last = found[conversations.length - 1]
   const isAll = conversations.length === found.length && found.length < limit
   return { conversations, next: isAll ? undefined : last }

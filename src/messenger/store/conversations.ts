@@ -45,11 +45,12 @@ const PLACE = `
   WHERE c.id = ?`
 
 /**
- * Where a user stands in a conversation. Throws `not_found` when there is none, in the words that `permit` has for who is
- * not a member: the two can't be told apart.
+ * Where a user stands in a conversation, who may do that there; throws what everybody else gets to see. That there is no
+ * such conversation is said in the words that `permit` has for who is not a member: the two can't be told apart.
  */
-export function standingOf(
+export function permitted(
   db: Database,
+  action: Action,
   conversation: number,
   asker: Asker,
   options: OptionsOfEveryone,
@@ -57,7 +58,9 @@ export function standingOf(
   const isOff = conversation === EVERYONE && !options.everyone
   const row = isOff ? undefined : placeOf(db, conversation, asker.user)
   if (row === undefined) throw new CallError('not_found', 'conversation')
-  return { ...row, user: asker.role }
+  const place = { ...row, user: asker.role }
+  permit(action, place)
+  return place
 }
 
 /** Without any decision: the conversation as the user's row in it says; undefined: there is none. */
@@ -68,19 +71,6 @@ export function placeOf(
 ): (Row & Omit<Standing, 'user'>) | undefined {
   const row = db.get<Row & { kind: Kind; member: MemberRole | null }>(PLACE, user, conversation)
   return row && { ...row, member: row.member ?? undefined }
-}
-
-/** The same, of who may do that there; throws what everybody else gets to see. */
-export function permitted(
-  db: Database,
-  action: Action,
-  conversation: number,
-  asker: Asker,
-  options: OptionsOfEveryone,
-): Place {
-  const place = standingOf(db, conversation, asker, options)
-  permit(action, place)
-  return place
 }
 
 /** Role of a member; undefined: none. */
@@ -137,10 +127,10 @@ export function bumpRev(db: Database, conversation: number): number {
   return row.rev
 }
 
-/** Keeps a change that is no message's, for who asks what was missed. */
 /** Of a conversation so many are kept, the newest. */
 export const CHANGES_MAX = 1_000
 
+/** Keeps a change that is no message's, for who asks what was missed. */
 export function addChange(db: Database, conversation: number, rev: number, event: ConversationEvent): void {
   const sql = 'INSERT INTO changes (conversation_id, rev, event) VALUES (?, ?, ?)'
   db.run(sql, conversation, rev, JSON.stringify(event))
@@ -178,14 +168,14 @@ export function mustMakeFew(
   if (waitMs > 0) throw new CallError('rate', `${most} new conversations in an hour`, waitMs)
 }
 
-/** What was said before counts as read. Answers whether it is a new member. */
+/** What was said before counts as read. Who is a member already stays one. */
 export function addMember(
   db: Database,
   conversation: number,
   user: number,
   role: MemberRole,
   nowMs: number,
-): boolean {
+): void {
   const { changes } = db.run(
     `INSERT INTO members (conversation_id, user_id, role, joined_ms, read_seq, delivered_seq)
      SELECT id, ?, ?, ?, seq, seq FROM conversations WHERE id = ? ON CONFLICT DO NOTHING`,
@@ -194,17 +184,14 @@ export function addMember(
     nowMs,
     conversation,
   )
-  if (changes === 0) return false
+  if (changes === 0) return
   db.run('UPDATE conversations SET member_count = member_count + 1 WHERE id = ?', conversation)
-  return true
 }
 
-/** Answers whether it was a member. */
-export function dropMember(db: Database, conversation: number, user: number): boolean {
+export function dropMember(db: Database, conversation: number, user: number): void {
   const sql = 'DELETE FROM members WHERE conversation_id = ? AND user_id = ?'
-  if (db.run(sql, conversation, user).changes === 0) return false
+  if (db.run(sql, conversation, user).changes === 0) return
   db.run('UPDATE conversations SET member_count = member_count - 1 WHERE id = ?', conversation)
-  return true
 }
 
 export function dropAllMembers(db: Database, conversation: number): void {

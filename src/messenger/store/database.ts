@@ -50,10 +50,6 @@ export class Database {
     return this.#prepare(sql).all(...values) as T[]
   }
 
-  each<T>(sql: string, ...values: readonly Value[]): Iterable<T> {
-    return this.#prepare(sql).iterate(...values) as Iterable<T>
-  }
-
   run(sql: string, ...values: readonly Value[]): { changes: number; lastId: number } {
     const { changes, lastInsertRowid } = this.#prepare(sql).run(...values)
     return { changes: Number(changes), lastId: Number(lastInsertRowid) }

@@ -52,15 +52,13 @@ export function dropConversation(db: Database, conversation: number): void {
   db.run('DELETE FROM conversations WHERE id = ?', conversation)
 }
 
-/** Returns how many were deleted. */
-export function deleteDownloads(db: Database, beforeMs: number, limit: number): number {
+export function deleteDownloads(db: Database, beforeMs: number, limit: number): void {
   const sql =
     'DELETE FROM downloads WHERE id IN (SELECT id FROM downloads WHERE at_ms < ? ORDER BY at_ms LIMIT ?)'
-  return db.run(sql, beforeMs, limit).changes
+  db.run(sql, beforeMs, limit)
 }
 
-/** Returns how many were deleted. */
-export function deleteAudit(db: Database, beforeMs: number, limit: number): number {
+export function deleteAudit(db: Database, beforeMs: number, limit: number): void {
   const sql = 'DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at_ms < ? ORDER BY at_ms LIMIT ?)'
-  return db.run(sql, beforeMs, limit).changes
+  db.run(sql, beforeMs, limit)
 }

@@ -1,6 +1,8 @@
-// Small files that are whole and durable, or not there. Main thread; synchronous, for starts and ends.
+// Small files that are whole and durable, or not there, and names that are durable. Any thread; what is synchronous is for
+// starts and ends.
 
 import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** The file is whole under its name; the name is durable after syncFolder. Only its owner may read it. */
@@ -25,5 +27,15 @@ export function syncFolder(path: string): void {
     fsyncSync(folder)
   } finally {
     closeSync(folder)
+  }
+}
+
+/** A file, or a folder for the names in it. */
+export async function syncPath(path: string): Promise<void> {
+  const opened = await open(path)
+  try {
+    await opened.sync()
+  } finally {
+    await opened.close()
   }
 }
