@@ -84,6 +84,7 @@ const MESSENGER_CONTRACTS = [
   'model.ts',
   'permissions.ts',
   'ports.ts',
+  'tasks.ts',
   'text.ts',
 ]
 const MESSENGER_FOLDERS: Readonly<Record<string, readonly string[]>> = {
@@ -92,8 +93,8 @@ const MESSENGER_FOLDERS: Readonly<Record<string, readonly string[]>> = {
   search: ['store/'],
   guards: [],
   accounts: ['files/', 'membership.ts', 'store/'],
-  methods: ['accounts/', 'files/', 'membership.ts', 'pool/', 'search/', 'store/'],
-  export: ['files/', 'pool/', 'store/'],
+  methods: ['accounts/', 'files/', 'membership.ts', 'search/', 'store/'],
+  export: ['files/', 'store/'],
   pool: ['export/', 'files/', 'methods/', 'store/'],
   // A shard needs no definitions of methods, and none of the SQL behind them.
   http: ['files/'],

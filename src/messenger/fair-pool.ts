@@ -3,8 +3,8 @@
 // beyond is refused; nothing is kept of users without work.
 
 import { CallError } from './failures.ts'
-import type { TaskKind, Tasks } from './pool/tasks.ts'
 import type { Pool } from './ports.ts'
+import type { TaskKind, Tasks } from './tasks.ts'
 
 type Share = Readonly<{ runningMax: number; waitingMax: number }>
 

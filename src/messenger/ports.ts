@@ -3,7 +3,7 @@
 
 import type { ErrorCode } from '../protocol/codes.ts'
 import type { Order } from '../session/orders.ts'
-import type { Tasks } from './pool/tasks.ts'
+import type { Tasks } from './tasks.ts'
 
 export type PublishOutcome = Readonly<{ ok: true } | { ok: false; error: ErrorCode }>
 

@@ -4,7 +4,7 @@
 import { parentPort, threadId, workerData } from 'node:worker_threads'
 import { CallError, type FailureKind } from '../messenger/failures.ts'
 import { startPool } from '../messenger/pool/run.ts'
-import type { PoolStart, TaskKind, Tasks } from '../messenger/pool/tasks.ts'
+import type { PoolStart, TaskKind, Tasks } from '../messenger/tasks.ts'
 
 export type PoolTask = Readonly<{ kind: TaskKind; input: Tasks[TaskKind]['input'] }>
 

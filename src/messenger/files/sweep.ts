@@ -15,8 +15,8 @@ import { deleteFile, dropBlob, hasBlob, unusedBlobs } from '../store/files.ts'
 import {
   dropUpload,
   expiredUploads,
+  forgetRequests,
   holdUpload,
-  releaseFinishing,
   type UploadRow,
   uploadIds,
 } from '../store/uploads.ts'
@@ -65,7 +65,7 @@ export class FileSweep {
     }
     const temporary = join(path, DIRECTORIES.temporary)
     for (const name of readdirSync(temporary)) rmSync(join(temporary, name), { recursive: true })
-    releaseFinishing(this.#o.db)
+    forgetRequests(this.#o.db)
   }
 
   /** While the one before is still at work, nothing. */

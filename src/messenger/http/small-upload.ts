@@ -25,7 +25,8 @@ export async function uploadSmall(
   const id = randomId()
   const holder = randomId()
   const visibility = c.req.query('visibility') ?? 'private'
-  await call(c, 'upload.create', { id, size, name: nameOf(c), visibility, holder }, 'shard')
+  const wanted = { id, size, name: nameOf(c), visibility, holder, resumable: false }
+  await call(c, 'upload.create', wanted, 'shard')
   try {
     await receive(c, join(dataPath, uploadPath(id)), size)
     const { file } = (await call(c, 'upload.finish', { id, holder }, 'shard')) as { file: FileRecord }

@@ -155,7 +155,7 @@ export class TusUploads {
     const { id, size = 0, metadata } = upload
     const visibility = metadata?.visibility ?? 'private'
     const name = metadata?.filename ?? metadata?.name ?? ''
-    const wanted = { id, size, name, visibility, holder: exchange.holder }
+    const wanted = { id, size, name, visibility, holder: exchange.holder, resumable: true }
     const made = (await this.#call('upload.create', wanted)) as { name: string }
     exchange.made = id
     exchange.upload = { state: 'locked', size, name: made.name }

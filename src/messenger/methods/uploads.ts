@@ -13,7 +13,6 @@ import { cleanName } from '../files/names.ts'
 import { contentPath, uploadPath } from '../files/paths.ts'
 import { inSteps, type Method, type StepsContext, type WriteContext, writes } from '../method.ts'
 import { file, fileId } from '../model.ts'
-import type { Tasks } from '../pool/tasks.ts'
 import type { Database } from '../store/database.ts'
 import { addFile, type FileRow, fileOfOwner, fileRecord } from '../store/files.ts'
 import {
@@ -25,6 +24,7 @@ import {
   type UploadRow,
   uploadOf,
 } from '../store/uploads.ts'
+import type { Tasks } from '../tasks.ts'
 
 /** Room that files leave to the database. */
 const FREE_BYTES_MIN = 64 * 1_024 * 1_024
@@ -47,13 +47,15 @@ const create = writes({
     name: z.string(),
     visibility: z.enum(['public', 'private', 'conversation']),
     holder,
+    resumable: z.boolean(),
   }),
   output: z.object({ name: z.string() }),
   fails: ['too_large', 'rate', 'quota', 'storage'],
   run: ({ db, nowMs, options }, caller, input) => {
     mustFitOnDisk(options.path, input.size)
     const name = cleanName(input.name)
-    reserveUpload(db, { ...input, name, owner_id: caller.user, used_ms: nowMs }, options)
+    const resumable = Number(input.resumable)
+    reserveUpload(db, { ...input, name, resumable, owner_id: caller.user, used_ms: nowMs }, options)
     return { name }
   },
 })

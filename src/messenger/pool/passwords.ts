@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { type Algorithm, hashSync, parseOptions, verifySync } from '@node-rs/argon2'
 import { syncFolder } from '../../base/durable-files.ts'
 import { StartError } from '../../base/errors.ts'
-import type { Tasks } from './tasks.ts'
+import type { Tasks } from '../tasks.ts'
 
 /** OWASP, Password Storage Cheat Sheet: 19 MiB, 2 passes, 1 lane. */
 export const ARGON2 = { memoryCost: 19 * 1_024, timeCost: 2, parallelism: 1, outputLen: 32 } as const

@@ -7,8 +7,8 @@ import type { MessengerOptions } from '../../config/schema.ts'
 import { methods } from '../methods/registry.ts'
 import { Database } from '../store/database.ts'
 import { DATABASE_FILE } from '../store/schema.ts'
+import type { PoolStart, TaskKind, Tasks } from '../tasks.ts'
 import { hashPassword, verifyPassword } from './passwords.ts'
-import type { PoolStart, TaskKind, Tasks } from './tasks.ts'
 
 type Run<K extends TaskKind> = (input: Tasks[K]['input']) => Tasks[K]['output'] | Promise<Tasks[K]['output']>
 

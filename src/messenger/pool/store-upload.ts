@@ -14,8 +14,8 @@ import type { MessengerOptions } from '../../config/schema.ts'
 import { CallError } from '../failures.ts'
 import { contentPath, temporaryPath, uploadPath } from '../files/paths.ts'
 import { bareType } from '../files/types.ts'
+import type { Tasks } from '../tasks.ts'
 import { makePreview, type Preview } from './images.ts'
-import type { Tasks } from './tasks.ts'
 
 type StoreUpload = Tasks['storeUpload']
 

@@ -2,7 +2,6 @@
 // gathered. Invariants: the messages of a conversation are numbered without gaps; each change of one raises the rev of
 // its conversation and is the only one with that rev; of a deleted message nothing is left but its place.
 
-import type { WriteContext } from '../method.ts'
 import type { FileRecord } from '../model.ts'
 import { attach, attachmentsOf, detach } from './attachments.ts'
 import { bumpRev, type Place } from './conversations.ts'
@@ -13,7 +12,11 @@ import { hasLink, indexMessage, unindexMessage } from './search-index.ts'
 
 const HOUR_MS = 3_600_000
 
-type Context = Pick<WriteContext, 'db' | 'effects'>
+/** `atLast`: runs the work inside the transaction, behind all of its calls. */
+type Context = Readonly<{
+  db: Database
+  effects: Readonly<{ atLast: (work: (db: Database) => void) => void }>
+}>
 
 export type NewMessage = Readonly<{
   author: number

@@ -201,6 +201,8 @@ export const migrations: readonly string[] = [
     visibility TEXT NOT NULL,
     -- The request that writes to it now; '' = none.
     holder TEXT NOT NULL,
+    -- 0: in one request, which ends with the process.
+    resumable INTEGER NOT NULL,
     used_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX uploads_by_owner ON uploads (owner_id);

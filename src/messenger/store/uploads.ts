@@ -14,6 +14,8 @@ export type UploadRow = Readonly<{
   name: string
   visibility: Visibility
   holder: string
+  /** 1, or 0: it came in one request, and ends with it. */
+  resumable: number
   used_ms: number
 }>
 
@@ -42,13 +44,14 @@ export function reserveUpload(db: Database, upload: UploadRow, limits: Limits): 
   if (stored_bytes + reserved_bytes + size > limits.total_quota)
     throw new CallError('quota', 'all files together take what they may')
   db.run(
-    'INSERT INTO uploads (id, owner_id, size, name, visibility, holder, used_ms) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    'INSERT INTO uploads (id, owner_id, size, name, visibility, holder, resumable, used_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     upload.id,
     owner_id,
     size,
     upload.name,
     upload.visibility,
     upload.holder,
+    upload.resumable,
     upload.used_ms,
   )
 }
@@ -99,8 +102,9 @@ export function dropUpload(db: Database, id: string): void {
   db.run('DELETE FROM uploads WHERE id = ?', id)
 }
 
-/** After a start: who was finishing is no more. */
-export function releaseFinishing(db: Database): void {
+/** After a start: who was finishing is no more, and what came in one request can't go on. */
+export function forgetRequests(db: Database): void {
+  db.run('DELETE FROM uploads WHERE resumable = 0')
   db.run("UPDATE uploads SET holder = '' WHERE holder = ?", FINISHING)
 }
 

@@ -1,8 +1,8 @@
-// What runs in the pool: each task with its input and output, and the one function that a thread of the pool calls. A
-// thread of the pool; what is given and returned is copied between threads.
+// What runs in the pool: each task with its input and output. Any thread; what is given and returned is copied between
+// threads.
 
-import type { MessengerOptions } from '../../config/schema.ts'
-import type { Caller } from '../caller.ts'
+import type { MessengerOptions } from '../config/schema.ts'
+import type { Caller } from './caller.ts'
 
 /** Given once to each thread of the pool. */
 export type PoolStart = Readonly<{ options: MessengerOptions }>
