@@ -78,7 +78,14 @@ test('20: a user has so many files, however small they are', async () => {
     sha256,
   )
   db.exec('COMMIT')
-  const wanted = { id: 'A'.repeat(22), size: 0, name: 'one more', visibility: 'private', holder: 'holder-1' }
+  const wanted = {
+    id: 'A'.repeat(22),
+    size: 0,
+    name: 'one more',
+    visibility: 'private',
+    holder: 'holder-1',
+    resumable: true,
+  }
   const who = { kind: 'login', ...ann.login } as const
   const create = () => call(who, 'upload.create', wanted, { transport: 'shard' })
   await expect(create()).rejects.toMatchObject({ code: 1008 })

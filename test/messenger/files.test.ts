@@ -184,6 +184,30 @@ describe('content', () => {
     })
   })
 
+  test('after a start only uploads that can be resumed keep their place', async () => {
+    const world = openFiles()
+    const ada = world.addUser('ada')
+    const who = { kind: 'login', ...ada.login } as const
+    const reserve = (id: string, resumable: boolean) => {
+      const wanted = {
+        id: id.repeat(22),
+        size: 10,
+        name: 'f',
+        visibility: 'private',
+        holder: 'holder-1',
+        resumable,
+      }
+      return world.call(who, 'upload.create', wanted, { transport: 'shard' })
+    }
+    await reserve('a', true)
+    await reserve('b', false)
+    const { db, options } = world
+    const write = () => Promise.reject(new Error('nothing is written'))
+    new FileSweep({ db, options, write, onError: () => {} }).begin()
+    expect(db.all('SELECT id FROM uploads')).toEqual([{ id: 'a'.repeat(22) }])
+    expect(db.get('SELECT reserved_bytes AS bytes FROM storage')).toEqual({ bytes: 10 })
+  })
+
   test('30: a link under the name of a blob is not followed, and gives way to the content', async () => {
     const world = openFiles()
     const ada = world.addUser('ada')

@@ -289,7 +289,10 @@ const FILES: Record<string, readonly Row[]> = {
   ],
   'file.downloaded': [{ input: scene => ({ ...ofOwnFile(scene), bytes: 1 }), expected: nobody, files: true }],
   'upload.create': [
-    { input: () => ({ ...ofUpload(), size: 1, name: 'x', visibility: 'private' }), expected: nobody },
+    {
+      input: () => ({ ...ofUpload(), size: 1, name: 'x', visibility: 'private', resumable: true }),
+      expected: nobody,
+    },
   ],
   'upload.lock': [{ input: () => ({ ...ofUpload(), force: false }), expected: nobody }],
   'upload.unlock': [{ input: ofUpload, expected: nobody }],
