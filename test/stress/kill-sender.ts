@@ -169,6 +169,8 @@ export class KillSender {
         body: bytes,
       })
       const body = (await response.json()) as any
+      // More uploads at once than a user may have: this message is not sent.
+      if (body.error?.temporary === true) return
       if (!response.ok) throw new Error(`upload: ${response.status} ${JSON.stringify(body)}`)
       sent.attachment = { file: body.file.id, sha256: createHash('sha256').update(bytes).digest('hex') }
     } catch (error) {
