@@ -1,12 +1,14 @@
 // Resumable uploads: cut anywhere, gone on with at another shard, and never another file than what was sent.
 
 import { randomBytes, randomInt } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Upload } from 'tus-js-client'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { randomId } from '../../src/base/random-id.ts'
+import { contentPath } from '../../src/messenger/files/paths.ts'
 import { layCable } from '../support/cable.ts'
 import type { TestUser } from '../support/messenger.ts'
 import { type FilesWorld, openFiles, sha256Of } from './files-world.ts'
@@ -322,6 +324,20 @@ describe('an upload', () => {
     })
     expect(await offsetOf(world, ada, at)).toBe(404)
     expect(world.db.get('SELECT reserved_bytes FROM storage')).toEqual({ reserved_bytes: 0 })
+  })
+
+  test('that comes while the start still clears up stays, though no row has it yet', async () => {
+    const world = openFiles()
+    const bytes = randomBytes(10)
+    const sha256 = sha256Of(bytes)
+    const coming = join(world.path, 'uploads', randomId())
+    const stored = contentPath(world.path, sha256, 'original')
+    mkdirSync(dirname(stored))
+    for (const path of [coming, stored]) writeFileSync(path, bytes)
+    world.messenger.sweep(world.clock.nowMs)
+    // Ends behind the sweep.
+    await world.close()
+    expect([coming, stored].filter(path => !existsSync(path))).toEqual([])
   })
 
   test('for a message that never came goes after a day; what a crash left on the disk at the start', async () => {
