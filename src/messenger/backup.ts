@@ -12,6 +12,7 @@ import { contentPath, DIRECTORIES, type Part } from './files/paths.ts'
 import { allBlobs } from './store/content.ts'
 import { Database } from './store/database.ts'
 import { DATABASE_FILE } from './store/schema.ts'
+import { renewArchive } from './store/settings.ts'
 
 export type BackupReport = Readonly<{ databaseBytes: number; blobs: number; blobBytes: number }>
 
@@ -84,6 +85,14 @@ async function copyDatabase(dataPath: string, to: string): Promise<number> {
     await backup(source.raw, path, { rate: -1 })
   } finally {
     source.close()
+  }
+  // A restored archive is another one. Without the log beside it a copy can be read where nothing can be written.
+  const copy = Database.openWriter(path)
+  try {
+    renewArchive(copy)
+    copy.exec('PRAGMA journal_mode = DELETE')
+  } finally {
+    copy.close()
   }
   const file = await open(path, constants.O_RDWR)
   try {

@@ -20,6 +20,11 @@ export const clientId = z
 /** Null: as the configuration says; 0: for ever. */
 export const retentionDays = z.int().min(0).max(RETENTION_DAYS_MAX).nullable()
 
+/** Which archive this is: see store/settings.ts. */
+export const archive = z
+  .string()
+  .describe('Another one than before: the server was restored from a backup, and what was known is void.')
+
 export const userRole = z.enum(['admin', 'user'])
 export const memberRole = z.enum(['owner', 'admin', 'member'])
 export const conversationKind = z.enum(['direct', 'group', 'everyone'])

@@ -62,6 +62,7 @@ describe('a backup', () => {
     const { publicId } = upload(world, ann, 'kept.txt', 'content')
     writeFileSync(join(world.path, 'password.key'), 'x'.repeat(32))
     await say(ann, 'before', { attachments: [publicId] })
+    const { archive: before } = await ann.call('conversation.list')
     const to = join(temporaryFolder(), 'backup')
     let isDone = false
     const backup = backUp(world.path, to).finally(() => {
@@ -80,6 +81,8 @@ describe('a backup', () => {
     expect(messages).toBeGreaterThanOrEqual(1)
     expect(messages).toBeLessThanOrEqual(sent)
     expect(statSync(to).mode & 0o077).toBe(0)
+    // A check writes nothing: backups may be where nothing can be written.
+    expect(readdirSync(to).filter(name => name.startsWith('fanwire'))).toEqual(['fanwire.db'])
     expect(readFileSync(join(to, 'password.key'), 'utf8')).toBe('x'.repeat(32))
     await world.close()
     // Its logins are in it, too.
@@ -89,6 +92,12 @@ describe('a backup', () => {
       after: 0,
     })
     expect(page[0]).toMatchObject({ text: 'before', attachments: [{ id: publicId }] })
+    // Its revs will be given again: clients see that what they know is of another archive.
+    const { archive } = await restored.call({ kind: 'token', token: ann.token }, 'conversation.list')
+    expect(archive).not.toBe(before)
+    const changes = { conversation: 1, after_rev: 0 }
+    const again = await restored.call({ kind: 'token', token: ann.token }, 'message.changes', changes)
+    expect(again.archive).toBe(archive)
     await restored.close()
   })
 

@@ -83,6 +83,20 @@ describe('a small file', () => {
     expect(world.names('uploads')).toEqual([])
   })
 
+  test('and all that a message may have at once, whatever is still being resumed', async () => {
+    const world = openFiles({ uploads_per_user: 1 })
+    const ada = world.addUser('ada')
+    const who = { kind: 'login', ...ada.login } as const
+    const begun = { id: 'a'.repeat(22), size: 10, name: 'f', visibility: 'private', holder: 'holder-1' }
+    await world.call(who, 'upload.create', { ...begun, resumable: true }, { transport: 'shard' })
+    const statuses = await Promise.all(
+      Array.from({ length: 10 }, async () => {
+        return (await world.request(ada, '/files', { method: 'POST', body: randomBytes(100) })).status
+      }),
+    )
+    expect(statuses).toEqual(Array.from({ length: 10 }, () => 201))
+  })
+
   test('and many at once: together they never get more room than there is', async () => {
     const world = openFiles({ user_quota: 10_000, uploads_per_user: 100 })
     const ada = world.addUser('ada')

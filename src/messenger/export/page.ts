@@ -9,10 +9,10 @@ import { escapeHtml } from './escape.ts'
 const STYLE = `
 body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
 article{padding:.6rem 0;border-top:1px solid #ddd;overflow-wrap:anywhere}
-header{color:#666;font-size:.85rem}header b{color:#222;font-size:1rem;margin-right:.5rem}
-p{margin:.2rem 0;white-space:pre-wrap}.gone{color:#888;font-style:italic}
+header{color:#595959;font-size:.85rem}header b{color:#222;font-size:1rem;margin-right:.5rem}
+p{margin:.2rem 0;white-space:pre-wrap}.gone{color:#595959;font-style:italic}
 img{display:block;max-width:100%;max-height:24rem;margin:.4rem 0}ul{margin:.2rem 0;padding-left:1.2rem}
-@media(prefers-color-scheme:dark){body,header b{color:#ddd;background:#181818}article{border-color:#333}a{color:#8bf}}
+@media(prefers-color-scheme:dark){body,header b{color:#ddd}body{background:#181818}article{border-color:#333}header,.gone{color:#aaa}a{color:#8bf}}
 `
 
 const styleHash = createHash('sha256').update(STYLE).digest('base64')

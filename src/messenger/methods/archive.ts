@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { CallError } from '../failures.ts'
 import { cleanName } from '../files/names.ts'
 import { inSteps, type Method, type ReadContext, reads } from '../method.ts'
-import { id, message, timeMs } from '../model.ts'
+import { archive, id, message, timeMs } from '../model.ts'
 import {
   changesAfter,
   conversationTitle,
@@ -15,6 +15,7 @@ import {
   seqAt,
 } from '../store/archive.ts'
 import { type Asker, permitted } from '../store/conversations.ts'
+import { archiveId } from '../store/settings.ts'
 
 const LIMIT_MAX = 200
 const LIMIT = 50
@@ -113,12 +114,13 @@ const changes = reads({
     rev: z.int(),
     seq: z.int(),
     first_seq: id,
+    archive,
   }),
   fails: REFUSED,
   run: (context, caller, { conversation, after_rev, limit }) => {
     const { rev, seq, first_seq } = mayRead(context, conversation, caller)
     const { changes, hasMore } = changesAfter(context.db, conversation, after_rev, limit)
-    return { changes, complete: !hasMore, rev, seq, first_seq }
+    return { changes, complete: !hasMore, rev, seq, first_seq, archive: archiveId(context.db) }
   },
 })
 

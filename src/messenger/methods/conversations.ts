@@ -15,9 +15,10 @@ import {
   setRetention,
 } from '../membership.ts'
 import { inSteps, type Method, reads, writes } from '../method.ts'
-import { conversation, id, member, memberRole, retentionDays } from '../model.ts'
+import { archive, conversation, id, member, memberRole, retentionDays } from '../model.ts'
 import { conversationPage, conversationRecord, type PlaceInList } from '../store/conversation-records.ts'
 import { memberPage, mute, permitted, roleIn } from '../store/conversations.ts'
+import { archiveId } from '../store/settings.ts'
 
 const NAME_CHARACTERS_MAX = 100
 /** Users that one call may bring: each is checked and told while others' messages wait. */
@@ -40,14 +41,15 @@ const list = reads({
     cursor: cursor.default(''),
     limit: z.int().min(1).max(CONVERSATIONS_PAGE_MAX).default(100),
   }),
-  output: z.object({ conversations: z.array(conversation), next: cursor }),
+  output: z.object({ conversations: z.array(conversation), next: cursor, archive }),
   fails: [],
   run: ({ db, options }, { user }, input) => {
     const page = conversationPage(db, user, options, {
       behind: parseCursor(input.cursor),
       limit: input.limit,
     })
-    return { conversations: page.conversations, next: page.next === undefined ? '' : cursorOf(page.next) }
+    const next = page.next === undefined ? '' : cursorOf(page.next)
+    return { conversations: page.conversations, next, archive: archiveId(db) }
   },
 })
 

@@ -275,6 +275,7 @@ export const migrations: readonly string[] = [
     name, tags, content='', contentless_delete=1, tokenize='trigram remove_diacritics 1'
   );
 
+  INSERT INTO settings (key, value) VALUES ('archive', lower(hex(randomblob(8))));
   INSERT INTO conversations (id, kind, name, created_by, created_ms) VALUES (1, 'everyone', '', 0, 0);
   `,
 ]

@@ -25,6 +25,9 @@ export const FINISHING = 'finishing'
 /** For who has as many uploads as are allowed. */
 const RETRY_AFTER_MS = 2_000
 
+/** In one request each, at least so many at once: what a message may have, sent together. */
+const REQUESTS_MIN = 10
+
 /** Each file takes rows and names on the disk, even an empty one. */
 export const FILES_MAX = 100_000
 
@@ -35,9 +38,12 @@ export function reserveUpload(db: Database, upload: UploadRow, limits: Limits): 
   const { owner_id, size } = upload
   if (size > limits.file_size)
     throw new CallError('too_large', `${size} bytes, of at most ${limits.file_size}`)
-  const { uploads, used, quota } = roomOf(db, owner_id, limits)
-  if (uploads >= limits.uploads_per_user)
-    throw new CallError('rate', `${uploads} unfinished uploads`, RETRY_AFTER_MS)
+  const { used, quota } = roomOf(db, owner_id, limits)
+  const most =
+    upload.resumable === 1 ? limits.uploads_per_user : Math.max(REQUESTS_MIN, limits.uploads_per_user)
+  const sql = 'SELECT count(*) AS uploads FROM uploads WHERE owner_id = ? AND resumable = ?'
+  const { uploads } = db.get<{ uploads: number }>(sql, owner_id, upload.resumable)!
+  if (uploads >= most) throw new CallError('rate', `${uploads} unfinished uploads`, RETRY_AFTER_MS)
   if (hasFiles(db, owner_id, FILES_MAX)) throw new CallError('quota', `you have ${FILES_MAX} files`)
   if (used + size > quota) throw new CallError('quota', `${used} of your ${quota} bytes are taken`)
   const { stored_bytes, reserved_bytes } = storageTotals(db)
