@@ -235,7 +235,7 @@ describe('the way out of a shard', () => {
           world.connections.flatMap(({ wire }) => wire.sends).length,
         )
       }),
-      { numRuns: 250 },
+      { numRuns: 500 },
     )
   })
 
@@ -256,7 +256,7 @@ describe('the way out of a shard', () => {
         }
         expectRepliesInOrder(world)
       }),
-      { numRuns: 400 },
+      { numRuns: 1000 },
     )
     expect(lags).toBeGreaterThan(100)
   })
@@ -283,7 +283,7 @@ describe('the way out of a shard', () => {
           expect(counted.reduce((sum, count) => sum + count)).toBe(missing)
           expectRepliesInOrder(world)
         }),
-        { numRuns: 400 },
+        { numRuns: 1000 },
       )
     },
   )

@@ -22,7 +22,7 @@ test('shards are replaced under clients that come back, and nothing is left of i
   const seed = 20_260
   const { violations, summary } = await runLifecycle({
     seed,
-    rounds: 6,
+    rounds: 10,
     shards: 4,
     clients: 60,
     connects: 1000,
