@@ -2,6 +2,7 @@
 // messenger's thread. Invariant: of each user so much runs or waits in the pool at once, so much waits here, and what is
 // beyond is refused; nothing is kept of users without work.
 
+import { Turnstile } from '../base/turnstile.ts'
 import { CallError } from './failures.ts'
 import type { Pool } from './ports.ts'
 import type { TaskKind, Tasks } from './tasks.ts'
@@ -18,12 +19,10 @@ const SHARES: Readonly<Partial<Record<TaskKind, Share>>> = {
 
 const RETRY_AFTER_MS = 1_000
 
-type Queue = { running: number; readonly waiting: (() => void)[] }
-
 export class FairPool {
   readonly #pool: Pool
   /** `kind:user`, while there is work. */
-  readonly #queues = new Map<string, Queue>()
+  readonly #turnstiles = new Map<string, Turnstile>()
 
   constructor(pool: Pool) {
     this.#pool = pool
@@ -42,36 +41,18 @@ export class FairPool {
     const share = SHARES[kind]
     if (share === undefined) return this.#pool.run(kind, input)
     const key = `${kind}:${user}`
-    await this.#enter(key, share)
+    const turnstile = this.#turnstiles.get(key) ?? new Turnstile(share)
+    if (turnstile.isFull) {
+      const asked = turnstile.running + turnstile.waiting
+      throw new CallError('rate', `${asked} calls of this kind without an answer`, RETRY_AFTER_MS)
+    }
+    this.#turnstiles.set(key, turnstile)
+    await turnstile.enter()
     try {
       return await this.#pool.run(kind, input)
     } finally {
-      this.#leave(key)
+      turnstile.leave()
+      if (turnstile.running === 0) this.#turnstiles.delete(key)
     }
-  }
-
-  #enter(key: string, { runningMax, waitingMax }: Share): Promise<void> | undefined {
-    const queue = this.#queues.get(key)
-    if (queue === undefined) {
-      this.#queues.set(key, { running: 1, waiting: [] })
-      return undefined
-    }
-    if (queue.running < runningMax) {
-      queue.running += 1
-      return undefined
-    }
-    if (queue.waiting.length >= waitingMax) {
-      const asked = queue.running + queue.waiting.length
-      throw new CallError('rate', `${asked} calls of this kind without an answer`, RETRY_AFTER_MS)
-    }
-    return new Promise(resolve => queue.waiting.push(resolve))
-  }
-
-  #leave(key: string): void {
-    const queue = this.#queues.get(key)!
-    const next = queue.waiting.shift()
-    if (next !== undefined) return next()
-    queue.running -= 1
-    if (queue.running === 0) this.#queues.delete(key)
   }
 }

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Piscina } from 'piscina'
 import { monotonicMs } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
+import { Turnstile } from '../base/turnstile.ts'
 import type { MessengerOptions } from '../config/schema.ts'
 import { CallError } from '../messenger/failures.ts'
 import type { Pool } from '../messenger/ports.ts'
@@ -30,18 +31,6 @@ const IDLE_MS = 60_000
 const LAST_TASKS_MS = 2_000
 const END_STEP_MS = 10
 
-/** Work of which so much runs at once. */
-type Lane = {
-  running: number
-  readonly runningMax: number
-  readonly waiting: (() => void)[]
-  readonly waitingMax: number
-}
-
-function laneOf(runningMax: number, waitingMax: number): Lane {
-  return { running: 0, runningMax, waiting: [], waitingMax }
-}
-
 export function threadsOf(options: MessengerOptions): number {
   return options.pool_threads === 0 ? Math.max(2, availableParallelism()) : options.pool_threads
 }
@@ -61,44 +50,35 @@ export function createPool(options: MessengerOptions, row: Float64Array, log: Lo
   piscina.on('message', (threadId: number) => loaded.add(threadId))
   // Of a thread that ended without a task; one with a task fails that.
   piscina.on('error', error => log.error({ err: error }, 'a thread of the pool failed'))
-  const passwords = laneOf(Math.max(1, Math.trunc(threads / 2)), PASSWORDS_WAITING_MAX)
-  const lanes: Readonly<Record<TaskKind, Lane>> = {
-    read: laneOf(threads, READS_WAITING_MAX),
+  const passwords = new Turnstile({
+    runningMax: Math.max(1, Math.trunc(threads / 2)),
+    waitingMax: PASSWORDS_WAITING_MAX,
+  })
+  const long = { runningMax: 1, waitingMax: LONG_WAITING_MAX }
+  const lanes: Readonly<Record<TaskKind, Turnstile>> = {
+    read: new Turnstile({ runningMax: threads, waitingMax: READS_WAITING_MAX }),
     hashPassword: passwords,
     verifyPassword: passwords,
-    storeUpload: laneOf(1, LONG_WAITING_MAX),
-    exportConversation: laneOf(1, LONG_WAITING_MAX),
+    storeUpload: new Turnstile(long),
+    exportConversation: new Turnstile(long),
+  }
+  const all = new Set(Object.values(lanes))
+  const measure = () => {
+    row[slots.messengerPoolWaiting] = [...all].reduce((sum, { waiting }) => sum + waiting, 0)
   }
 
   async function run<K extends TaskKind>(kind: K, input: Tasks[K]['input']): Promise<Tasks[K]['output']> {
     const lane = lanes[kind]
-    await enter(lane)
+    if (lane.isFull) throw new CallError('busy')
+    const entered = lane.enter()
+    measure()
+    await entered
     try {
       return outputOf(await piscina.run({ kind, input })) as Tasks[K]['output']
     } finally {
-      leave(lane)
+      lane.leave()
+      measure()
     }
-  }
-
-  function enter(lane: Lane): Promise<void> | undefined {
-    if (lane.running < lane.runningMax) {
-      lane.running += 1
-      return undefined
-    }
-    if (lane.waiting.length >= lane.waitingMax) throw new CallError('busy')
-    row[slots.messengerPoolWaiting]! += 1
-    return new Promise(resolve => lane.waiting.push(resolve))
-  }
-
-  /** Who waits longest takes the place. */
-  function leave(lane: Lane): void {
-    const next = lane.waiting.shift()
-    if (next === undefined) {
-      lane.running -= 1
-      return
-    }
-    row[slots.messengerPoolWaiting]! -= 1
-    next()
   }
 
   /**
@@ -108,7 +88,7 @@ export function createPool(options: MessengerOptions, row: Float64Array, log: Lo
   async function close(): Promise<void> {
     const untilMs = monotonicMs() + LAST_TASKS_MS
     const isLoading = () => piscina.threads.some(({ threadId }) => threadId > 0 && !loaded.has(threadId))
-    const isBusy = () => monotonicMs() < untilMs && Object.values(lanes).some(({ running }) => running > 0)
+    const isBusy = () => monotonicMs() < untilMs && [...all].some(({ running }) => running > 0)
     while (isLoading() || isBusy()) await sleep(END_STEP_MS)
     await piscina.destroy()
   }
